@@ -1,0 +1,1 @@
+"""anabranch: experimentation as a stream."""

@@ -1,0 +1,1 @@
+"""What travels: wire models and CloudEvents."""

@@ -1,0 +1,289 @@
+"""What travels, as typed structures: the data of each topic's records.
+
+Decoding validates types and names the field that is wrong (msgspec). Names on the wire are
+camelCase. Unknown fields are ignored, so that producers may add their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class _Wire(msgspec.Struct, rename="camel", omit_defaults=True):
+    """Base: camelCase on the wire, defaults left out."""
+
+
+# -- in ---------------------------------------------------------------------------------------
+
+
+class ContextData(_Wire):
+    """Data of ``anabranch.context.v1``: ask for assignments, of one experiment or of all running.
+
+    Attributes:
+        exposure: False assigns without exposing: a prefetch is not an exposure.
+    """
+
+    experiment: str | None = None
+    version: str | int | None = None
+    user_id: str | None = None
+    organization_id: str | None = None
+    session_id: str | None = None
+    attributes: dict[str, Any] = {}
+    flags: list[str] = []
+    exposure: bool = True
+
+
+class ExposureData(msgspec.Struct, rename="camel"):
+    """Data of ``anabranch.exposure.v1``; applications may publish their own.
+
+    Attributes:
+        version: Normalised by the reader: 1 and "1.0.0" are the same.
+        unit: ``user:123``, ``organization:acme`` or ``session:abc``.
+    """
+
+    experiment: str
+    version: str | int
+    variant: str
+    unit: str
+    reason: str | None = None
+    digest: str | None = None
+
+
+class TelemetryData(_Wire):
+    """Data of ``anabranch.telemetry.v1``: something a unit did."""
+
+    name: str
+    version: str | int
+    user_id: str | None = None
+    organization_id: str | None = None
+    session_id: str | None = None
+    properties: dict[str, Any] = {}
+
+
+# -- between stages ---------------------------------------------------------------------------
+
+
+class Observation(_Wire):
+    """A checked, redacted telemetry event of one unit; topic ``observations``, keyed by unit.
+
+    Attributes:
+        id: The event's CloudEvents id.
+        source: The event's CloudEvents source; source and id together are unique.
+        version: Canonical, "1.0.0".
+        time: Event time, milliseconds since the epoch.
+    """
+
+    id: str
+    source: str
+    name: str
+    version: str
+    unit: str
+    time: int
+    properties: dict[str, Any] = {}
+
+
+class MetricDelta(_Wire):
+    """Change of one metric's cumulative moments over units.
+
+    Attributes:
+        converted: Units with at least one event, more or fewer by this.
+        events: Events counted.
+        sum: Exact decimal: change of the sum of the values.
+        sum_squares: Exact decimal: change of the sum over units of (unit's total) squared.
+        event_squares: Exact decimal: change of the sum over events of the value squared.
+        bins: DDSketch bin to count, for quantile metrics.
+    """
+
+    converted: int = 0
+    events: int = 0
+    sum: str = "0"
+    sum_squares: str = "0"
+    event_squares: str = "0"
+    bins: dict[str, int] = {}
+
+
+class VariantDelta(_Wire):
+    """Change of one variant: units enrolled, units crossed over, metrics by name."""
+
+    units: int = 0
+    crossovers: int = 0
+    metrics: dict[str, MetricDelta] = {}
+
+
+class WindowMetricDelta(_Wire):
+    """Change of one metric in one window; ``units`` are distinct units with an event in it."""
+
+    units: int = 0
+    events: int = 0
+    sum: str = "0"
+    bins: dict[str, int] = {}
+
+
+class WindowDelta(_Wire):
+    """Change of one window of one variant; ``start`` and ``size`` in milliseconds."""
+
+    start: int
+    size: int
+    variant: str
+    exposures: int = 0
+    metrics: dict[str, WindowMetricDelta] = {}
+
+
+class Delta(_Wire):
+    """What one attributed batch changes in one experiment run; topic ``deltas``.
+
+    Keyed by experiment. All sums are exact, so that grouping and order do not matter.
+
+    Attributes:
+        source: The attribute stage's partition that made it.
+        watermark: That partition's watermark, milliseconds since the epoch.
+        as_of: Greatest event time counted in it.
+        format: Layout of this structure, raised when it changes.
+    """
+
+    experiment: str
+    version: str
+    source: int
+    watermark: int
+    as_of: int
+    variants: dict[str, VariantDelta] = {}
+    windows: list[WindowDelta] = []
+    format: int = 1
+
+
+# -- out --------------------------------------------------------------------------------------
+
+
+class AssignmentData(_Wire):
+    """Data of ``anabranch.assignment.v1``; topic ``assignments``, keyed ``unit|experiment``.
+
+    Attributes:
+        reason: Why this variant: control, random, sticky, targeted.
+        digest: Content digest of the spec that decided.
+        overrides: The variant's overrides, as the spec has them.
+    """
+
+    experiment: str
+    version: str
+    digest: str
+    variant: str
+    unit: str
+    reason: str
+    overrides: list[dict[str, Any]] = []
+
+
+class Window(_Wire):
+    """Bounds of a window; RFC 3339 in UTC, end exclusive; ``size`` like ``1m``, ``1h``, ``1d``."""
+
+    start: str
+    end: str
+    size: str
+
+
+class MetricWindow(msgspec.Struct, rename="camel"):
+    """Value of ``metric-windows``; keyed ``experiment|version|variant|metric|size|start``.
+
+    Attributes:
+        metric: A metric's name, or ``$exposures`` for units first exposed in the window.
+        aggregation: The metric's aggregation, or ``exposures``.
+        units: Distinct units with an event in the window.
+        events: Events in the window.
+        sum: Sum of the values of the window's events.
+        value: What the aggregation comes to over the window's events; null when there are none.
+        revision: 0 until the window closes, then one more with every change after that.
+        final: The watermark has passed the window's end and the allowed lateness.
+    """
+
+    experiment: str
+    version: str
+    variant: str
+    metric: str
+    aggregation: str
+    window: Window
+    units: int
+    events: int
+    sum: float
+    value: float | None
+    revision: int
+    final: bool
+
+
+class VariantResult(_Wire, omit_defaults=False):
+    """Units of one arm; crossovers are units that also saw another arm, excluded from units."""
+
+    id: str
+    units: int
+    crossovers: int
+
+
+class SampleRatio(_Wire, omit_defaults=False):
+    """Sample ratio mismatch: chi-square p-value against the expected shares."""
+
+    p_value: float | None
+    expected: dict[str, float]
+
+
+class MetricVariantResult(_Wire):
+    """One metric of one arm. ``mean`` is per unit, ``event_mean`` per event.
+
+    ``value`` is the aggregation's own value (a quantile, a mean, a count); null without data.
+    """
+
+    id: str
+    units: int
+    events: int
+    converted: int
+    rate: float | None
+    sum: float
+    mean: float | None
+    event_mean: float | None
+    value: float | None
+
+
+class Interval(_Wire, omit_defaults=False):
+    """A confidence interval of a difference and its two-sided p-value."""
+
+    low: float
+    high: float
+    p_value: float
+
+
+class Comparison(_Wire, omit_defaults=False):
+    """A variant against control; ``fixed`` is valid for one look at a planned size only.
+
+    ``fixed`` is null where there is too little data or, so far, for quantiles.
+    """
+
+    variant: str
+    control: str
+    difference: float | None
+    relative_lift: float | None
+    fixed: Interval | None
+
+
+class MetricResult(_Wire, omit_defaults=False):
+    """One metric over all arms."""
+
+    name: str
+    aggregation: str
+    variants: list[MetricVariantResult]
+    comparisons: list[Comparison]
+
+
+class Results(_Wire, omit_defaults=False):
+    """Value of ``results``, keyed ``experiment|version``: one run's cumulative results.
+
+    Attributes:
+        as_of: RFC 3339; the greatest event time counted.
+    """
+
+    experiment: str
+    version: str
+    digest: str
+    as_of: str
+    control: str
+    variants: list[VariantResult]
+    srm: SampleRatio
+    metrics: list[MetricResult]
