@@ -78,7 +78,7 @@ class BatchState:
     def keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Keys that start with ``prefix``; a copy is walked, so deleting meanwhile is fine."""
         top = self._top
-        found = [k for k in self._store.keys() if k.startswith(prefix)]
+        found = [k for k in self._store.keys() if k.startswith(prefix)]  # noqa: SIM118
         for key in found:
             if top.get(key) is not _DELETED:
                 yield key
