@@ -1,0 +1,201 @@
+"""Telemetry: which events may be sent, with which properties, and how they are protected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import ClassVar, Literal, Self
+
+from pydantic import AliasChoices, Field, model_validator
+
+from anabranch.specs.base import Spec, SpecModel
+from anabranch.specs.explain import wrong
+from anabranch.specs.fields import Amount, JsonObject, Key, Share, Version
+from anabranch.specs.meta import Meta, duplicates
+
+__all__ = [
+    "AnomalyDetection",
+    "AnomalyThreshold",
+    "Privacy",
+    "PropertyType",
+    "Retention",
+    "Sampling",
+    "Semantics",
+    "TelemetryConfig",
+    "TelemetryEventSpec",
+    "TelemetryProperty",
+    "TelemetryProvider",
+    "TelemetrySpec",
+]
+
+PropertyType = Literal["string", "number", "boolean", "timestamp", "json"]
+"""What a property's value may be; a timestamp is RFC 3339 text or an epoch number."""
+
+Privacy = Literal["public", "internal", "pii", "sensitive"]
+"""Every property of a sensitive event is masked."""
+
+
+class TelemetryProperty(SpecModel):
+    """One property of an event; ``pii`` or ``redact`` masks its value."""
+
+    type: PropertyType
+    required: bool = False
+    pii: bool = False
+    redact: bool = False
+    description: str = ""
+
+
+class Semantics(SpecModel):
+    """What the event means: who does what, and why it is measured."""
+
+    who: str = ""
+    what: str = ""
+    why: str = ""
+
+
+class Retention(SpecModel):
+    """How long stores keep the event, in days; told to them, not enforced on topics."""
+
+    days: int = Field(ge=0, strict=True)
+    policy: Literal["archive", "delete"] = "delete"
+
+
+class Sampling(SpecModel):
+    """Share of the events that are kept."""
+
+    not_yet: ClassVar[Mapping[str, str]] = {
+        "conditions": "sample by rate alone, or leave sampling out to keep every event"
+    }
+
+    rate: Share
+
+
+class AnomalyThreshold(SpecModel):
+    """Bounds of the numeric property named ``metric``, both allowed values themselves."""
+
+    metric: str
+    min: Amount | None = None
+    max: Amount | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> Self:
+        if self.min is None and self.max is None:
+            raise wrong((), "bounds nothing: give min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise wrong(("min",), f"{self.min} is above max, {self.max}: exchange them")
+        return self
+
+
+class AnomalyDetection(SpecModel):
+    """When values of an event are out of bounds, and what is then done."""
+
+    enabled: bool = False
+    minimum_sample: int = Field(default=0, ge=0, strict=True)
+    """Events to see before thresholds apply; more than 1 is not supported yet."""
+    thresholds: tuple[AnomalyThreshold, ...] = ()
+    actions: tuple[Literal["alert", "log", "trigger_regen"], ...] = ("alert",)
+
+    @model_validator(mode="after")
+    def _no_sample(self) -> Self:
+        if self.minimum_sample > 1:
+            raise wrong(
+                ("minimumSample",),
+                "counting events before thresholds apply is not supported yet: leave it out, and "
+                "thresholds apply from the first event on",
+            )
+        return self
+
+
+class TelemetryEventSpec(SpecModel):
+    """One event: its properties and their protection."""
+
+    key: Key = Field(validation_alias=AliasChoices("key", "name"))
+    version: Version
+    semantics: Semantics | None = None
+    properties: dict[str, TelemetryProperty] = Field(default_factory=dict)
+    privacy: Privacy = "internal"
+    retention: Retention | None = None
+    sampling: Sampling | None = None
+    anomaly_detection: AnomalyDetection | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        return f"{self.key} {self.version}"
+
+    def masks(self, name: str) -> bool:
+        """Whether the property's values are masked before anything is counted."""
+        found = self.properties[name]
+        return self.privacy == "sensitive" or found.pii or found.redact
+
+    @cached_property
+    def numeric(self) -> tuple[str, ...]:
+        """Names of the numeric properties, in order."""
+        return tuple(name for name, p in self.properties.items() if p.type == "number")
+
+    @model_validator(mode="after")
+    def _thresholds_have_values(self) -> Self:
+        if self.anomaly_detection is None:
+            return self
+        for i, threshold in enumerate(self.anomaly_detection.thresholds):
+            if threshold.metric not in self.numeric:
+                known = ", ".join(map(repr, self.numeric)) or "none"
+                raise wrong(
+                    ("anomalyDetection", "thresholds", i, "metric"),
+                    f"{threshold.metric!r} is no numeric property of the event; numeric are: "
+                    f"{known}",
+                )
+        return self
+
+
+class TelemetryProvider(SpecModel):
+    """Somewhere else that events are sent to; kept for the tools that do so."""
+
+    type: str
+    config: JsonObject = Field(default_factory=dict)
+
+
+class TelemetryConfig(SpecModel):
+    """What holds for events that do not say it themselves."""
+
+    default_retention_days: int | None = Field(default=None, ge=0, strict=True)
+    default_sampling_rate: Share = 1
+    providers: tuple[TelemetryProvider, ...] = ()
+    anomaly_detection: AnomalyDetection | None = None
+
+
+class TelemetrySpec(Spec):
+    """A set of events that belong together.
+
+    Raises:
+        SpecValidationError: with the spec's key, the path of each wrong field and the remedy.
+    """
+
+    kind: ClassVar[str] = "Telemetry"
+
+    meta: Meta
+    events: tuple[TelemetryEventSpec, ...] = Field(min_length=1)
+    config: TelemetryConfig = Field(default_factory=TelemetryConfig)
+
+    @property
+    def key(self) -> str:
+        return self.meta.key
+
+    @property
+    def version(self) -> str:
+        return self.meta.version
+
+    @cached_property
+    def events_by_name(self) -> Mapping[tuple[str, str], TelemetryEventSpec]:
+        """(key, canonical version) to event."""
+        return {(event.key, event.version): event for event in self.events}
+
+    def sampling_rate(self, event: TelemetryEventSpec) -> float:
+        """Share of this event that is kept: its own rate, else the spec's default."""
+        return self.config.default_sampling_rate if event.sampling is None else event.sampling.rate
+
+    @model_validator(mode="after")
+    def _events_unique(self) -> Self:
+        for twice in duplicates(event.label for event in self.events):
+            raise wrong(("events",), f"{twice} is declared twice: key and version are unique")
+        return self
