@@ -1,0 +1,84 @@
+"""Everything private of Faust and aiokafka that the engine touches, in one place.
+
+Checked against faust-streaming 0.15.3 and aiokafka 0.14.0, which ``pyproject.toml`` pins. A test
+(``tests/engine/test_private.py``) fails when an upgrade moves any of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaProducer, TopicPartition
+from faust.transport.drivers import aiokafka as driver
+
+from anabranch.errors import OutcomeUnknownError
+
+
+async def wait_for_producer_id(producer: AIOKafkaProducer) -> None:
+    """Until the producer has its epoch, which fences every earlier owner.
+
+    aiokafka's own wait never fails by itself: when the sender ends, so does this.
+
+    Raises:
+        OutcomeUnknownError: The sender ended without an error.
+    """
+    sender = producer._sender._sender_task  # noqa: SLF001
+    waiting = asyncio.ensure_future(producer._txn_manager.wait_for_pid())  # noqa: SLF001
+    try:
+        await asyncio.wait([waiting, sender], return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            sender.result()
+            raise OutcomeUnknownError("the producer's sender ended before it had an epoch")
+    finally:
+        waiting.cancel()
+
+
+def group_consumer(app: faust.App) -> Any | None:
+    """The aiokafka consumer that keeps the app's membership; None before it is started."""
+    thread = getattr(app.consumer, "_thread", None)
+    return None if thread is None else thread._consumer  # noqa: SLF001
+
+
+def note_progress(app: faust.App, at: float) -> None:
+    """Tell the membership consumer when the slowest task last made progress.
+
+    Nobody polls it, so aiokafka would leave the group after ``max_poll_interval``; this keeps
+    the setting's meaning.
+    """
+    consumer = group_consumer(app)
+    if consumer is not None and consumer._subscription is not None:  # noqa: SLF001
+        consumer._subscription._last_fetch_ended = at  # noqa: SLF001
+
+
+class MembershipConsumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's consumer, kept from fetching or seeking the stages' sources.
+
+    The app carries ``stage_topics``, the sources that tasks read themselves, and
+    ``stop_tasks``, awaited before the group is left.
+    """
+
+    def resume_partitions(self, tps: Iterable[Any]) -> None:
+        mine = {tp for tp in tps if tp.topic in self.app.stage_topics}
+        super().resume_partitions(set(tps) - mine)
+        consumer = self._thread._consumer  # noqa: SLF001
+        own = [TopicPartition(*tp) for tp in mine if TopicPartition(*tp) in consumer.assignment()]
+        if own:
+            self._thread.thread_loop.call_soon_threadsafe(consumer.pause, *own)
+
+    async def on_stop(self) -> None:
+        await self.app.stop_tasks()
+        await super().on_stop()
+
+
+class MembershipTransport(driver.Transport):  # type: ignore[misc]
+    """Faust's transport with :class:`MembershipConsumer`."""
+
+    Consumer = MembershipConsumer
+
+
+def use_membership_transport(app: faust.App) -> None:
+    """Put the transport in place; before the app starts."""
+    app.transport = MembershipTransport(app.conf.broker_consumer, app, loop=None)

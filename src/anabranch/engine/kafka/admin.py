@@ -1,0 +1,148 @@
+"""Topics on a broker: create, look at, measure the lag of, delete."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from aiokafka import TopicPartition
+from aiokafka.admin import NewTopic
+from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
+
+from anabranch.engine.kafka.client import KafkaClient
+from anabranch.errors import KafkaUnavailableError, TopologyError
+
+_TOPIC_EXISTS = 36
+_UNKNOWN_TOPIC = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSettings:
+    """A topic as it should be: physical name, partitions, configuration."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+class Topics:
+    """Topic administration over one admin connection; an async context manager.
+
+    Raises:
+        KafkaUnavailableError: On entering, when no broker answers.
+    """
+
+    def __init__(self, client: KafkaClient) -> None:
+        self._client = client
+        self._admin = client.admin()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._admin.start()
+        except (KafkaConnectionError, OSError) as error:
+            await self._admin.close()
+            raise KafkaUnavailableError(
+                f"no Kafka broker answers at {self._client.bootstrap}: {error}. "
+                "Check the address, or start one for development with `make kafka`"
+            ) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._admin.close()
+
+    async def create(self, topics: Iterable[TopicSettings], replication: int = -1) -> list[str]:
+        """Create what is missing; returns the names created.
+
+        Args:
+            topics: What should be there.
+            replication: Replication factor; -1 takes the broker's default.
+
+        Raises:
+            TopologyError: A topic is there with another number of partitions, or the broker
+                refuses one.
+        """
+        wanted = {topic.name: topic for topic in topics}
+        there = await self.partitions(wanted)
+        for name, count in there.items():
+            if count != wanted[name].partitions:
+                raise TopologyError(
+                    f"topic {name} has {count} partitions, not {wanted[name].partitions}: set "
+                    f"partitions to {count}, or delete the topic"
+                )
+        missing = [topic for name, topic in wanted.items() if name not in there]
+        if not missing:
+            return []
+        response = await self._admin.create_topics(
+            [
+                NewTopic(t.name, t.partitions, replication, topic_configs=dict(t.config))
+                for t in missing
+            ]
+        )
+        for name, code, *message in response.topic_errors:
+            if code not in {0, _TOPIC_EXISTS}:
+                reason = message[0] if message and message[0] else for_code(code).__name__
+                raise TopologyError(f"the broker refuses topic {name}: {reason}")
+        await self._settle([t.name for t in missing])
+        return [t.name for t in missing]
+
+    async def _settle(self, names: Iterable[str]) -> None:
+        """Until every new topic has leaders, so that clients may use it at once."""
+        waiting = set(names)
+        for _ in range(100):
+            described = await self._admin.describe_topics(sorted(waiting))
+            for topic in described:
+                led = all(p["leader"] >= 0 for p in topic["partitions"])
+                if topic["error_code"] == 0 and topic["partitions"] and led:
+                    waiting.discard(topic["topic"])
+            if not waiting:
+                return
+            await asyncio.sleep(0.05)
+        raise TopologyError(f"topics without a leader: {', '.join(sorted(waiting))}")
+
+    async def partitions(self, names: Iterable[str]) -> dict[str, int]:
+        """Physical name to partition count, of those that are there."""
+        wanted = sorted(names)
+        described = await self._admin.describe_topics(wanted)
+        return {
+            topic["topic"]: len(topic["partitions"])
+            for topic in described
+            if topic["error_code"] == 0
+        }
+
+    async def names(self) -> list[str]:
+        """Every topic of the broker that is not internal to Kafka."""
+        return sorted(n for n in await self._admin.list_topics() if not n.startswith("__"))
+
+    async def delete(self, names: Iterable[str]) -> None:
+        """Delete topics; those that are not there are passed over."""
+        there = await self.partitions(names)
+        if there:
+            await self._admin.delete_topics(sorted(there))
+
+    async def delete_groups(self, groups: Iterable[str]) -> None:
+        """Delete consumer groups that have no members; others are passed over."""
+        try:
+            await self._admin.delete_consumer_groups(list(groups))
+        except KafkaError:
+            return
+
+    async def lag(self, group: str, topics: Iterable[str]) -> dict[str, int]:
+        """Topic to records that the group has not consumed yet, as committed readers see it."""
+        counts = await self.partitions(topics)
+        tps = [TopicPartition(t, p) for t, n in counts.items() for p in range(n)]
+        committed = await self._admin.list_consumer_group_offsets(group, partitions=tps)
+        consumer = self._client.consumer()
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(tps)
+            begins = await consumer.beginning_offsets(tps)
+        finally:
+            await consumer.stop()
+        lag = dict.fromkeys(counts, 0)
+        for tp in tps:
+            meta = committed.get(tp)
+            at = meta.offset if meta is not None and meta.offset >= 0 else begins[tp]
+            lag[tp.topic] += max(0, ends[tp] - max(at, begins[tp]))
+        return lag

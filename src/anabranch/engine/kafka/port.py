@@ -1,0 +1,263 @@
+"""A task's way into Kafka: a fencing producer, a consumer of committed records."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from aiokafka import TopicPartition
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    ProducerFenced,
+    RecordListTooLargeError,
+)
+
+from anabranch.engine.kafka import _private
+from anabranch.engine.kafka.client import KafkaClient
+from anabranch.engine.murmur2 import partitions_of
+from anabranch.engine.outbox import Entry, Outbox
+from anabranch.engine.port import Poll
+from anabranch.engine.stage import Stage
+from anabranch.engine.state import Changes
+from anabranch.errors import FencedError, OutcomeUnknownError, ProcessingError
+from anabranch.processors.protocol import Record
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+    from aiokafka.producer.message_accumulator import BatchBuilder
+
+log = logging.getLogger(__name__)
+
+_FENCED = (ProducerFenced, InvalidProducerEpoch)
+_REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError)
+
+
+class KafkaPort:
+    """The :class:`~anabranch.engine.port.Port` of the Kafka runtime.
+
+    aiokafka speaks version 0 of the transaction requests, without group metadata, so fencing
+    rests on one transactional id per partition: ``<group>-<partition>`` and nothing else.
+
+    Args:
+        client: The brokers.
+        stage: Whose task this is.
+        partition: The task's partition.
+        group: Consumer group.
+        physical: Logical to physical topic name.
+    """
+
+    def __init__(
+        self,
+        client: KafkaClient,
+        stage: Stage,
+        partition: int,
+        *,
+        group: str,
+        physical: Callable[[str], str],
+    ) -> None:
+        self._client = client
+        self._stage = stage
+        self._partition = partition
+        self._group = group
+        self._physical = physical
+        self._id = f"{group}-{partition}"
+        self._sources = {
+            source: TopicPartition(physical(source), partition) for source in stage.sources
+        }
+        self._producer: AIOKafkaProducer | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._counts: dict[str, int] = {}
+
+    # -- opening ------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        try:
+            self._producer = producer = self._client.producer(self._id)
+            await producer.start()
+            await _private.wait_for_producer_id(producer)
+            for topic in map(self._physical, self._stage.written):
+                self._counts[topic] = len(await producer.partitions_for(topic))
+            self._consumer = self._client.consumer(self._group)
+            await self._consumer.start()
+        except _FENCED as error:
+            raise FencedError(f"{self._id}: {error!r}") from error
+        except KafkaError as error:
+            raise OutcomeUnknownError(f"{self._id} cannot open: {error!r}") from error
+
+    async def restore(self, load: Callable[[Changes], None]) -> int:
+        try:
+            count = await self._read_changelog(load)
+            await self._seek_sources()
+        except KafkaError as error:
+            raise OutcomeUnknownError(f"{self._id} cannot restore: {error!r}") from error
+        return count
+
+    async def _read_changelog(self, load: Callable[[Changes], None]) -> int:
+        """By position, never by counting records: the end holds transaction markers."""
+        if self._stage.changelog is None:
+            return 0
+        consumer = self._open_consumer()
+        tp = TopicPartition(self._physical(self._stage.changelog), self._partition)
+        consumer.assign([tp])
+        end = (await consumer.end_offsets([tp]))[tp]
+        consumer.seek(tp, (await consumer.beginning_offsets([tp]))[tp])
+        count = 0
+        while await consumer.position(tp) < end:
+            records = (await consumer.getmany(tp, timeout_ms=100)).get(tp, ())
+            load({r.key: r.value for r in records if r.key is not None})
+            count += len(records)
+        return count
+
+    async def _seek_sources(self) -> None:
+        consumer = self._open_consumer()
+        tps = list(self._sources.values())
+        consumer.assign(tps)
+        beginnings = await consumer.beginning_offsets(tps)
+        for tp in tps:
+            committed = await consumer.committed(tp)
+            at = beginnings[tp] if committed is None else committed
+            if at < beginnings[tp]:
+                log.error(
+                    "%s[%d]: records %d to %d were deleted by the topic's retention before this "
+                    "stage processed them; going on at %d",
+                    tp.topic,
+                    tp.partition,
+                    at,
+                    beginnings[tp] - 1,
+                    beginnings[tp],
+                )
+                at = beginnings[tp]
+            consumer.seek(tp, at)
+
+    def _open_consumer(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise OutcomeUnknownError(f"{self._id} is not open")
+        return self._consumer
+
+    # -- working ------------------------------------------------------------------------------
+
+    async def poll(self, limit: int, wait: float) -> Poll:
+        consumer = self._open_consumer()
+        try:
+            got = await consumer.getmany(
+                *self._sources.values(), timeout_ms=max(1, int(wait * 1000)), max_records=limit
+            )
+        except KafkaError as error:
+            raise OutcomeUnknownError(f"{self._id} cannot read: {error!r}") from error
+        empty: Sequence[Record] = ()
+        return {source: got.get(tp, empty) for source, tp in self._sources.items()}
+
+    async def positions(self) -> Mapping[str, int]:
+        consumer = self._open_consumer()
+        return {source: await consumer.position(tp) for source, tp in self._sources.items()}
+
+    async def commit(self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]) -> None:
+        producer = self._producer
+        if producer is None:
+            raise OutcomeUnknownError(f"{self._id} is not open")
+        offsets = {self._sources[source]: at for source, at in positions.items()}
+        try:
+            # Past the transaction's time-out the broker has aborted it: find out by opening again.
+            async with asyncio.timeout(2 * self._client.transaction_timeout):
+                await producer.begin_transaction()
+                try:
+                    await self._send(producer, outbox, changes, offsets)
+                except _REFUSED as error:
+                    await producer.abort_transaction()
+                    raise ProcessingError(f"the broker refused an output: {error!r}") from error
+                await producer.commit_transaction()
+        except _FENCED as error:
+            raise FencedError(f"{self._id}: {error!r}") from error
+        except (KafkaError, TimeoutError) as error:
+            raise OutcomeUnknownError(f"{self._id} cannot commit: {error!r}") from error
+
+    async def _send(
+        self,
+        producer: AIOKafkaProducer,
+        outbox: Outbox,
+        changes: Changes,
+        offsets: Mapping[TopicPartition, int],
+    ) -> None:
+        futures: list[asyncio.Future[object]] = []
+        for logical, entries in outbox.topics.items():
+            topic = self._physical(logical)
+            for partition, batches in self._build(producer, topic, entries).items():
+                futures += [
+                    await producer.send_batch(batch, topic, partition=partition)
+                    for batch in batches
+                ]
+        if changes and self._stage.changelog is not None:
+            topic = self._physical(self._stage.changelog)
+            fill = _Filler(producer)
+            for key, value in changes.items():
+                fill.append(key, value, (), None)
+            futures += [
+                await producer.send_batch(batch, topic, partition=self._partition)
+                for batch in fill.close()
+            ]
+        await producer.send_offsets_to_transaction(offsets, self._group)
+        for result in await asyncio.gather(*futures, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+    def _build(
+        self, producer: AIOKafkaProducer, topic: str, entries: Sequence[Entry]
+    ) -> dict[int, list[BatchBuilder]]:
+        """Whole record batches by partition; a record without a key goes to our own number."""
+        count = self._counts[topic]
+        keys = [entry[0] for entry in entries if entry[0] is not None]
+        numbers = iter(partitions_of(keys, count))
+        fillers: dict[int, _Filler] = {}
+        for key, value, headers, timestamp in entries:
+            partition = self._partition % count if key is None else next(numbers)
+            fill = fillers.get(partition)
+            if fill is None:
+                fill = fillers[partition] = _Filler(producer)
+            fill.append(key, value, headers, timestamp)
+        return {partition: fill.close() for partition, fill in fillers.items()}
+
+    async def close(self) -> None:
+        producer, consumer = self._producer, self._consumer
+        self._producer = self._consumer = None
+        for client in (producer, consumer):
+            if client is None:
+                continue
+            try:
+                await asyncio.wait_for(client.stop(), 5)
+            except Exception as error:  # noqa: BLE001 - closing must never stop the worker
+                log.warning("%s: closing %s: %r", self._id, type(client).__name__, error)
+
+
+class _Filler:
+    """Appends records to batches of one partition, beginning a new one when one is full."""
+
+    __slots__ = ("_append", "_batches", "_producer")
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+        self._batches: list[BatchBuilder] = [producer.create_batch()]
+        self._append = self._batches[0].append
+
+    def append(
+        self,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]],
+        timestamp: int | None,
+    ) -> None:
+        if self._append(key=key, value=value, headers=headers, timestamp=timestamp) is None:
+            batch = self._producer.create_batch()
+            self._batches.append(batch)
+            self._append = batch.append
+            if self._append(key=key, value=value, headers=headers, timestamp=timestamp) is None:
+                raise ProcessingError("an output is larger than a record batch may be")
+
+    def close(self) -> list[BatchBuilder]:
+        for batch in self._batches:
+            batch.close()
+        return self._batches

@@ -1,0 +1,228 @@
+"""A worker of the Kafka runtime: one Faust app a stage for membership, our tasks for the data."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import faust
+
+from anabranch.engine.host import StageHost
+from anabranch.engine.kafka import _private
+from anabranch.engine.kafka.client import KafkaClient
+from anabranch.engine.kafka.port import KafkaPort
+from anabranch.engine.stage import Stage, TaskSettings
+from anabranch.errors import EngineError
+
+log = logging.getLogger(__name__)
+
+_RESTART_BACKOFF = 1.0
+
+
+class KafkaWorker:
+    """Runs stages against Kafka; start as many workers as there are partitions.
+
+    Each stage has a consumer group of its own, so that stages may be deployed apart and a
+    rebalance of one leaves the others alone.
+
+    Args:
+        client: The brokers.
+        stages: What to run.
+        physical: Logical to physical topic name.
+        group: Stage name to consumer group name.
+        settings: Passed to every task.
+    """
+
+    def __init__(
+        self,
+        client: KafkaClient,
+        stages: Sequence[Stage],
+        *,
+        physical: Callable[[str], str],
+        group: Callable[[str], str],
+        settings: TaskSettings | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._members = [
+            _Member(
+                client,
+                stage,
+                physical=physical,
+                group=group(stage.name),
+                settings=settings,
+                clock=clock,
+            )
+            for stage in stages
+        ]
+
+    @property
+    def hosts(self) -> Sequence[StageHost]:
+        """One per stage, for inspection."""
+        return [member.host for member in self._members]
+
+    async def start(self) -> None:
+        """Begin to join every stage's group; partitions arrive when the group has settled."""
+        for member in self._members:
+            member.start()
+
+    async def wait_ready(self) -> None:
+        """Until every group has settled and every partition given to us is open."""
+        await asyncio.gather(*(member.wait_ready() for member in self._members))
+
+    async def run(self) -> None:
+        """Until stopped; raises what no restart can mend."""
+        await asyncio.gather(*(member.wait() for member in self._members))
+
+    async def stop(self) -> None:
+        """Finish open batches, then leave the groups."""
+        await asyncio.gather(*(member.stop() for member in self._members))
+
+    async def kill(self) -> None:
+        """Abandon open batches, as a crash would, then leave the groups."""
+        await asyncio.gather(*(member.host.kill() for member in self._members))
+        await self.stop()
+
+
+class _StageApp(faust.App):  # type: ignore[misc]
+    """A Faust app that only keeps membership of a stage's group."""
+
+    stage_topics: frozenset[str] = frozenset()
+    host: StageHost | None = None
+
+    async def stop_tasks(self) -> None:
+        if self.host is not None:
+            await self.host.stop()
+
+
+class _Member:
+    """One stage's membership, started again when Faust gives up."""
+
+    def __init__(
+        self,
+        client: KafkaClient,
+        stage: Stage,
+        *,
+        physical: Callable[[str], str],
+        group: str,
+        settings: TaskSettings | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._stage = stage
+        self._physical = physical
+        self._group = group
+        self._settings = settings
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._assigned = asyncio.Event()
+        self._runner: asyncio.Task[None] | None = None
+        self.host = self._new_host()
+
+    def _new_host(self) -> StageHost:
+        return StageHost(
+            self._stage,
+            lambda partition: KafkaPort(
+                self._client,
+                self._stage,
+                partition,
+                group=self._group,
+                physical=self._physical,
+            ),
+            logical={self._physical(source): source for source in self._stage.sources},
+            settings=self._settings,
+            clock=self._clock,
+        )
+
+    def start(self) -> None:
+        self._runner = asyncio.create_task(self._run(), name=f"member {self._group}")
+
+    async def wait(self) -> None:
+        if self._runner is not None:
+            await self._runner
+
+    async def wait_ready(self) -> None:
+        await self._assigned.wait()
+        await self.host.wait_ready()
+
+    async def stop(self) -> None:
+        self._stopping.set()
+        await self.wait()
+
+    async def _run(self) -> None:
+        while not self._stopping.is_set():
+            with tempfile.TemporaryDirectory(prefix="anabranch-") as directory:
+                app = self._app(directory)
+                try:
+                    await app.start()
+                    await self._watch(app)
+                except Exception as error:  # noqa: BLE001 - whatever ends Faust, we join again
+                    log.warning("%s: membership lost: %r; joining again", self._group, error)
+                finally:
+                    await self._leave(app)
+            if not self._stopping.is_set():
+                self.host = self._new_host()
+                await self._pause(_RESTART_BACKOFF)
+
+    async def _watch(self, app: faust.App) -> None:
+        """Keep the membership alive as long as the tasks make progress."""
+        while not self._stopping.is_set():
+            if app.crashed:
+                raise EngineError(f"Faust stopped: {app.crash_reason!r}")
+            _private.note_progress(app, self.host.progressed_at)
+            await self._pause(0.5)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+    async def _leave(self, app: faust.App) -> None:
+        try:
+            await app.stop()
+        except Exception as error:  # noqa: BLE001 - leaving must not keep us from joining again
+            log.warning("%s: leaving: %r", self._group, error)
+        await self.host.stop()
+
+    def _app(self, directory: str) -> faust.App:
+        app = _StageApp(
+            self._group,
+            broker=f"kafka://{self._client.bootstrap.replace(',', ';kafka://')}",
+            autodiscover=False,
+            datadir=directory,
+            web_enabled=False,
+            topic_disable_leader=True,
+            stream_recovery_delay=0.0,
+            stream_wait_empty=False,
+            # Without standby replicas Faust picks an assignor that does not co-partition.
+            table_standby_replicas=1,
+            broker_session_timeout=self._client.session_timeout,
+            broker_heartbeat_interval=max(0.5, self._client.session_timeout / 4),
+            broker_request_timeout=max(90.0, self._client.session_timeout * 2),
+        )
+        app.host = self.host
+        app.stage_topics = frozenset(self._physical(s) for s in self._stage.sources)
+        _private.use_membership_transport(app)
+        for topic in app.stage_topics:
+            app.topics.add(app.topic(topic, acks=False))
+
+        host, sources = self.host, len(app.stage_topics)
+
+        async def assigned(_: Any, assigned: Any = (), **__: Any) -> None:
+            seen: dict[int, int] = {}
+            for tp in assigned:
+                if tp.topic in app.stage_topics:
+                    seen[tp.partition] = seen.get(tp.partition, 0) + 1
+            await host.assign(p for p, n in seen.items() if n == sources)
+            self._assigned.set()
+
+        async def revoked(_: Any, **__: Any) -> None:
+            host.revoke()
+
+        app.on_partitions_assigned.connect(assigned, weak=False)
+        app.on_partitions_revoked.connect(revoked, weak=False)
+        return app

@@ -1,0 +1,82 @@
+"""What a batch puts out, held until it is committed."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+
+from anabranch.engine.stage import DEAD_LETTER_SUFFIX
+from anabranch.errors import InvalidEventError
+from anabranch.processors.protocol import Headers, Record
+
+Entry = tuple[bytes | None, bytes | None, Headers, int | None]
+"""Key, value, headers, timestamp in milliseconds."""
+
+_HEADER_LIMIT = 8192
+"""Bytes kept of one error header: a dead letter must fit where its original fitted."""
+
+
+class Outbox:
+    """Outputs, dead letters and counters of one batch (the ``Outputs`` protocol).
+
+    Args:
+        logical: Physical source topic to logical name, to find the dead letters of a record.
+    """
+
+    __slots__ = ("_logical", "counters", "dead", "topics")
+
+    def __init__(self, logical: dict[str, str]) -> None:
+        self._logical = logical
+        self.topics: dict[str, list[Entry]] = {}
+        self.counters: dict[str, int] = {}
+        self.dead = 0
+
+    def send(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+        timestamp: int | None = None,
+    ) -> None:
+        entries = self.topics.get(topic)
+        if entries is None:
+            entries = self.topics[topic] = []
+        entries.append((key, value, headers, timestamp))
+
+    def dead_letter(self, record: Record, error: BaseException) -> None:
+        self.dead += 1
+        self.send(
+            self._logical[record.topic] + DEAD_LETTER_SUFFIX,
+            record.key,
+            record.value,
+            (*record.headers, *error_headers(record, error)),
+            record.timestamp,
+        )
+
+    def count(self, name: str, n: int = 1) -> None:
+        self.counters[name] = self.counters.get(name, 0) + n
+
+
+def error_headers(record: Record, error: BaseException) -> Iterable[tuple[str, bytes]]:
+    """The headers KIP-1034 puts on a dead letter, as text in UTF-8.
+
+    The stack trace is given where it tells something: not for an invalid event, whose message
+    says all there is to say.
+    """
+    if isinstance(error, InvalidEventError):
+        trace = "".join(traceback.format_exception_only(error))
+    else:
+        trace = "".join(traceback.format_exception(error))
+    prefix = "__streams.errors."
+    texts = (
+        ("exception", type(error).__name__),
+        ("message", str(error)),
+        ("stacktrace", trace),
+        ("topic", record.topic),
+        ("partition", str(record.partition)),
+        ("offset", str(record.offset)),
+    )
+    return tuple(
+        (prefix + name, text.encode("utf-8", "replace")[:_HEADER_LIMIT]) for name, text in texts
+    )

@@ -1,0 +1,71 @@
+"""What a stage is, before anything runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anabranch.processors.protocol import Processor
+
+DEAD_LETTER_SUFFIX = ".dlq"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A named step of the pipeline.
+
+    Attributes:
+        name: Also names the consumer group and the transactional ids.
+        sources: Logical topics read, co-partitioned: a task takes partition n of all of them.
+        outputs: Logical topics written, besides the dead letters of the sources.
+        make_processor: Called once each time a task opens.
+        changelog: Logical topic that backs the state; None for a stage without state.
+        max_records: Most records a batch takes.
+        linger_ms: How long a batch that is not full waits for more. Zero favours latency; a
+            stage that publishes running totals prefers fewer, larger batches.
+        cache_size: Entries of the task's local cache.
+    """
+
+    name: str
+    sources: tuple[str, ...]
+    outputs: tuple[str, ...]
+    make_processor: Callable[[], Processor]
+    changelog: str | None = None
+    max_records: int = 4000
+    linger_ms: int = 0
+    cache_size: int = 100_000
+
+    @property
+    def dead_letters(self) -> tuple[str, ...]:
+        """Logical topics of the sources' dead letters."""
+        return tuple(source + DEAD_LETTER_SUFFIX for source in self.sources)
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Every logical topic a task of this stage may write, its changelog included."""
+        changelog = (self.changelog,) if self.changelog else ()
+        return (*self.outputs, *self.dead_letters, *changelog)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSettings:
+    """How patiently a task works; times in seconds.
+
+    Attributes:
+        poll_timeout: How long an empty poll waits.
+        retries: How often a single record that raises is tried again before it is given up.
+        retry_backoff: First pause after a failure; it doubles up to ``max_backoff``.
+        fenced_wait: How long a fenced task waits before it takes the partition back, provided
+            that it is still an owner. Longer than a rebalance takes.
+        idle_commit: After so long without records, positions that passed transaction markers
+            are committed, so that lag reads zero where nothing is left to do.
+        stop_grace: How long stopping waits for the open batch before it is cancelled.
+    """
+
+    poll_timeout: float = 0.2
+    retries: int = 3
+    retry_backoff: float = 0.1
+    max_backoff: float = 5.0
+    fenced_wait: float = 10.0
+    idle_commit: float = 1.0
+    stop_grace: float = 5.0

@@ -1,0 +1,316 @@
+"""A task: one stage, one partition, one transaction a batch."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import isawaitable
+
+from anabranch.engine.outbox import Outbox
+from anabranch.engine.port import Poll, Port
+from anabranch.engine.stage import Stage, TaskSettings
+from anabranch.engine.state import BatchState, LruCache, MemoryStore
+from anabranch.errors import FencedError, OutcomeUnknownError, ProcessingError
+from anabranch.processors.protocol import Batch, Processor, Record
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class TaskStats:
+    """What a task has done since it was made; only committed work is counted."""
+
+    batches: int = 0
+    records: int = 0
+    dead_letters: int = 0
+    failures: int = 0
+    fenced: int = 0
+    opened: int = 0
+    restored: int = 0
+    counters: dict[str, int] = field(default_factory=dict)
+
+
+class Task:
+    """Runs a stage's processor over one partition until it is stopped.
+
+    Args:
+        stage: What to run.
+        partition: Which partition of every source.
+        port: The runtime's side.
+        logical: Physical source topic to logical name.
+        owned: Whether the group says that the partition is ours now. A task never opens without
+            current membership, or two owners would fence each other for ever.
+        settings: Time-outs and retries.
+        clock: Wall clock in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        partition: int,
+        port: Port,
+        *,
+        logical: dict[str, str],
+        owned: Callable[[], bool],
+        settings: TaskSettings | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.stage = stage
+        self.partition = partition
+        self.stats = TaskStats()
+        self.ready = asyncio.Event()
+        self.progressed_at = time.monotonic()
+        self._port = port
+        self._logical = logical
+        self._owned = owned
+        self._settings = settings or TaskSettings()
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._kick = asyncio.Event()
+        self._runner: asyncio.Task[None] | None = None
+        self._processor: Processor | None = None
+        self._store = MemoryStore()
+        self._cache = LruCache(stage.cache_size)
+        self._held: dict[str, Sequence[Record]] | None = None
+        self._worked_at = time.monotonic()
+        self._positions: dict[str, int] = {}
+        self._limit = stage.max_records
+        self._attempts = 0
+
+    def __repr__(self) -> str:
+        return f"<Task {self.stage.name}[{self.partition}]>"
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        self._runner = asyncio.create_task(self._run(), name=f"{self.stage.name}[{self.partition}]")
+
+    async def stop(self) -> None:
+        """Finish the open batch within the grace, then let go of the partition."""
+        self._stopping.set()
+        if self._runner is None:
+            return
+        await asyncio.wait([self._runner], timeout=self._settings.stop_grace)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """Stop at once, in the middle of whatever is going on."""
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.wait([self._runner])
+
+    def kick(self) -> None:
+        """Membership changed: a fenced task that waits may look again."""
+        self._kick.set()
+
+    @property
+    def store(self) -> MemoryStore:
+        """The committed state, for inspection."""
+        return self._store
+
+    # -- running ------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        fenced = failed = 0
+        while not self._stopping.is_set():
+            try:
+                while not self._owned():
+                    await self._nap(0.1)
+                    if self._stopping.is_set():
+                        return
+                await self._open()
+                while not self._stopping.is_set():
+                    await self._step()
+                    fenced = failed = 0
+            except FencedError:
+                fenced += 1
+                self.stats.fenced += 1
+                log.warning("%r was fenced: another owner has the partition now", self)
+                self._kick.clear()
+                await self._close()
+                wait = min(30.0, self._settings.fenced_wait * fenced)
+                await self._nap(wait, until=self._kick)
+            except Exception as error:  # the outcome is unknown, whatever it was
+                failed += 1
+                self.stats.failures += 1
+                expected = isinstance(error, OutcomeUnknownError)
+                log.warning("%r opens again after: %r", self, error, exc_info=not expected)
+                await self._close()
+                await self._nap(self._backoff(failed))
+            finally:
+                await self._close()
+
+    async def _open(self) -> None:
+        await self._port.open()
+        store = MemoryStore()
+        restored = await self._port.restore(lambda changes: self._load(store, changes))
+        self._store = store
+        self._cache = LruCache(self.stage.cache_size)
+        self._processor = self.stage.make_processor()
+        self._held = None
+        self._limit = self.stage.max_records
+        self._attempts = 0
+        self._positions = dict(await self._port.positions())
+        self.stats.opened += 1
+        self.stats.restored += restored
+        self.ready.set()
+        log.info("%r opened, %d changelog records, %d keys", self, restored, len(store))
+
+    def _load(self, store: MemoryStore, changes: Mapping[bytes, bytes | None]) -> None:
+        self.progressed_at = time.monotonic()
+        store.apply(changes)
+
+    async def _close(self) -> None:
+        self.ready.clear()
+        await self._port.close()
+
+    async def _step(self) -> None:
+        """One batch: poll (or take what is held back), process, commit."""
+        self.progressed_at = time.monotonic()
+        polled = self._held or await self._gather()
+        if polled is None:
+            await self._idle()
+            return
+        batch, rest = _split(polled, self._limit)
+        outbox = Outbox(self._logical)
+        state = BatchState(self._store)
+        try:
+            await self._process(batch, state, outbox)
+            changes = state.seal()
+            await self._port.commit(outbox, changes, _positions(batch))
+        except (FencedError, OutcomeUnknownError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a processor raises
+            self._cache.drop()
+            self._held = polled
+            await self._isolate(batch, rest, error)
+            return
+        self._store.apply(changes)
+        self._cache.apply()
+        self._committed(batch, rest, outbox)
+
+    async def _gather(self) -> dict[str, Sequence[Record]] | None:
+        """Poll; with a linger, keep polling until the batch is full or the time is over."""
+        polled = await self._port.poll(self._limit, self._settings.poll_timeout)
+        total = sum(map(len, polled.values()))
+        if not total:
+            return None
+        merged = dict(polled)
+        deadline = time.monotonic() + self.stage.linger_ms / 1000
+        while total < self._limit and not self._stopping.is_set():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            more = await self._port.poll(self._limit - total, left)
+            for source, records in more.items():
+                if records:
+                    merged[source] = [*merged[source], *records]
+                    total += len(records)
+        return merged
+
+    async def _idle(self) -> None:
+        """Nothing to do: after a while, commit positions that passed transaction markers."""
+        if time.monotonic() - self._worked_at < self._settings.idle_commit:
+            return
+        positions = dict(await self._port.positions())
+        if positions != self._positions:
+            await self._port.commit(Outbox(self._logical), {}, positions)
+            self._positions = positions
+
+    async def _process(
+        self, records: Mapping[str, Sequence[Record]], state: BatchState, outbox: Outbox
+    ) -> None:
+        if self._processor is None:
+            raise ProcessingError(f"{self!r} was stepped before it was opened")
+        batch = Batch(sources=records, partition=self.partition, now=int(self._clock() * 1000))
+        result = self._processor.process(batch, state, self._cache, outbox)
+        if isawaitable(result):
+            await result
+
+    def _committed(
+        self, batch: Poll, rest: dict[str, Sequence[Record]] | None, outbox: Outbox
+    ) -> None:
+        self._worked_at = time.monotonic()
+        self._positions |= _positions(batch)
+        stats = self.stats
+        stats.batches += 1
+        stats.records += sum(map(len, batch.values()))
+        stats.dead_letters += outbox.dead
+        for name, n in outbox.counters.items():
+            stats.counters[name] = stats.counters.get(name, 0) + n
+        self._held = rest
+        self._attempts = 0
+        if self._limit < self.stage.max_records:
+            self._limit = min(self._limit * 2, self.stage.max_records)
+
+    # -- when a processor raises --------------------------------------------------------------
+
+    async def _isolate(
+        self, batch: Poll, rest: dict[str, Sequence[Record]] | None, error: Exception
+    ) -> None:
+        """Halve the batch until the record that raises stands alone; then it is a dead letter.
+
+        Nothing of the batch was committed, so taking its first half next is simply a smaller
+        batch; the limit grows again with every batch that succeeds.
+        """
+        self.stats.failures += 1
+        total = sum(map(len, batch.values()))
+        if total > 1:
+            self._limit = total // 2
+            log.warning(
+                "%r dropped a batch of %d, next try with %d: %r", self, total, self._limit, error
+            )
+            return
+        self._attempts += 1
+        if self._attempts <= self._settings.retries:
+            await self._nap(self._backoff(self._attempts))
+            return
+        record = next(r for records in batch.values() for r in records)
+        outbox = Outbox(self._logical)
+        outbox.dead_letter(record, error)
+        log.error(
+            "%r sends %s[%d]@%d to the dead letters",
+            self,
+            record.topic,
+            record.partition,
+            record.offset,
+            exc_info=error,
+        )
+        await self._port.commit(outbox, {}, _positions(batch))
+        self._committed(batch, rest, outbox)
+
+    def _backoff(self, attempt: int) -> float:
+        return min(
+            self._settings.max_backoff, self._settings.retry_backoff * float(2 ** (attempt - 1))
+        )
+
+    async def _nap(self, seconds: float, until: asyncio.Event | None = None) -> None:
+        """Pause, in steps that count as progress; ends early on stopping or ``until``."""
+        end = time.monotonic() + seconds
+        while not self._stopping.is_set() and not (until is not None and until.is_set()):
+            self.progressed_at = now = time.monotonic()
+            if now >= end:
+                return
+            await asyncio.sleep(min(end - now, 0.1))
+
+
+def _split(
+    polled: Mapping[str, Sequence[Record]], limit: int
+) -> tuple[dict[str, Sequence[Record]], dict[str, Sequence[Record]] | None]:
+    """The first ``limit`` records, source by source, and what is left (None when nothing is)."""
+    if sum(map(len, polled.values())) <= limit:
+        return dict(polled), None
+    taken: dict[str, Sequence[Record]] = {}
+    rest: dict[str, Sequence[Record]] = {}
+    for source, records in polled.items():
+        taken[source] = records[:limit]
+        rest[source] = records[limit:]
+        limit -= len(taken[source])
+    return taken, rest
+
+
+def _positions(batch: Mapping[str, Sequence[Record]]) -> dict[str, int]:
+    return {source: records[-1].offset + 1 for source, records in batch.items() if records}
