@@ -1,5 +1,8 @@
 """What people write: experiments, telemetry and policies, as immutable, validated models."""
 
+from anabranch.specs.catalog import Catalog, metric_property
+from anabranch.specs.digest import digest
+from anabranch.specs.documents import parse_document
 from anabranch.specs.experiment import (
     Aggregation,
     Allocation,
@@ -18,35 +21,92 @@ from anabranch.specs.experiment import (
     TelemetryEventRef,
     Variant,
 )
+from anabranch.specs.loading import LoadedSpec, load_files, load_specs
 from anabranch.specs.meta import Meta, Stability
-from anabranch.specs.policy import PolicyRule, PolicySpec
-from anabranch.specs.telemetry import TelemetryEventSpec, TelemetryProperty, TelemetrySpec
+from anabranch.specs.policy import (
+    AttributeMatcher,
+    ConsentDefinition,
+    FieldPolicy,
+    PolicyCondition,
+    PolicyMeta,
+    PolicyRule,
+    PolicySpec,
+    RateLimit,
+    RelationshipMatcher,
+    ResourceMatcher,
+    SubjectMatcher,
+)
+from anabranch.specs.registry import (
+    ExperimentRegistry,
+    PolicyRegistry,
+    Registry,
+    TelemetryRegistry,
+)
+from anabranch.specs.spec import Spec
+from anabranch.specs.telemetry import (
+    AnomalyDetection,
+    AnomalyThreshold,
+    Retention,
+    Sampling,
+    Semantics,
+    TelemetryConfig,
+    TelemetryEventSpec,
+    TelemetryProperty,
+    TelemetrySpec,
+)
 from anabranch.specs.version import normalize_version, version_key
 
 __all__ = [
     "Aggregation",
     "Allocation",
+    "AnomalyDetection",
+    "AnomalyThreshold",
+    "AttributeMatcher",
+    "Catalog",
+    "ConsentDefinition",
     "ExperimentRef",
+    "ExperimentRegistry",
     "ExperimentSpec",
+    "FieldPolicy",
     "Identity",
+    "LoadedSpec",
     "Meta",
     "Override",
+    "PolicyCondition",
+    "PolicyMeta",
     "PolicyRef",
+    "PolicyRegistry",
     "PolicyRule",
     "PolicySpec",
     "RandomAllocation",
+    "RateLimit",
+    "Registry",
+    "RelationshipMatcher",
+    "ResourceMatcher",
+    "Retention",
+    "Sampling",
     "Schedule",
+    "Semantics",
+    "Spec",
     "Stability",
     "Status",
     "StickyAllocation",
+    "SubjectMatcher",
     "SuccessMetric",
     "TargetedAllocation",
     "TargetingRule",
+    "TelemetryConfig",
     "TelemetryEventRef",
     "TelemetryEventSpec",
     "TelemetryProperty",
+    "TelemetryRegistry",
     "TelemetrySpec",
     "Variant",
+    "digest",
+    "load_files",
+    "load_specs",
+    "metric_property",
     "normalize_version",
+    "parse_document",
     "version_key",
 ]

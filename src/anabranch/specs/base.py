@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from anabranch.errors import SpecValidationError
-from anabranch.specs.digest import digest
 from anabranch.specs.explain import explain
 
 if TYPE_CHECKING:
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 else:
     ModelMetaclass = type(BaseModel)
 
-__all__ = ["Spec", "SpecModel", "canonical"]
+__all__ = ["SpecModel", "canonical"]
 
 
 class _SpecMetaclass(ModelMetaclass):
@@ -102,22 +100,3 @@ def canonical(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value
-
-
-class Spec(SpecModel):
-    """Base of whole specs. ``kind`` is what a YAML or JSON file calls it."""
-
-    kind: ClassVar[str]
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """The spec as a JSON or YAML file would hold it, ``kind`` included, defaults left out."""
-        return {"kind": type(self).kind, **canonical(self)}
-
-    @cached_property
-    def digest(self) -> str:
-        """Content digest of :attr:`document`, 16 hexadecimal characters."""
-        return digest(self.document)
-
-    def __hash__(self) -> int:
-        return hash(self.digest)

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, AliasChoices, AwareDatetime, Field, model_validator
 
-from anabranch.specs.base import Spec, SpecModel
+from anabranch.specs.base import SpecModel
 from anabranch.specs.explain import Path, nearest, wrong
 from anabranch.specs.fields import (
     Amount,
@@ -24,7 +24,8 @@ from anabranch.specs.fields import (
     Version,
     Weight,
 )
-from anabranch.specs.meta import Meta, Ref, duplicates
+from anabranch.specs.meta import Ref, duplicates
+from anabranch.specs.spec import Spec
 
 __all__ = [
     "Aggregation",
@@ -219,7 +220,6 @@ class ExperimentSpec(Spec):
         "prerequisites": "prerequisites come later",
     }
 
-    meta: Meta
     control_variant: Id
     variants: tuple[Variant, ...] = Field(min_length=1)
     allocation: Allocation
@@ -233,14 +233,6 @@ class ExperimentSpec(Spec):
     forced: dict[str, Id] = Field(default_factory=dict)
     """Unit, as in ``user:123``, to variant id, for quality assurance."""
     status: Status = Status.RUNNING
-
-    @property
-    def key(self) -> str:
-        return self.meta.key
-
-    @property
-    def version(self) -> str:
-        return self.meta.version
 
     @cached_property
     def variants_by_id(self) -> dict[str, Variant]:

@@ -6,10 +6,11 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
-from anabranch.specs.base import Spec, SpecModel
+from anabranch.specs.base import SpecModel
 from anabranch.specs.explain import nearest, wrong
 from anabranch.specs.fields import Expression, Json, Name
 from anabranch.specs.meta import Meta, duplicates
+from anabranch.specs.spec import Spec
 
 __all__ = [
     "AttributeMatcher",
@@ -189,14 +190,6 @@ class PolicySpec(Spec):
     consents: tuple[ConsentDefinition, ...] = ()
     rate_limits: tuple[RateLimit, ...] = ()
     opa: OpaConfig | None = None
-
-    @property
-    def key(self) -> str:
-        return self.meta.key
-
-    @property
-    def version(self) -> str:
-        return self.meta.version
 
     @model_validator(mode="after")
     def _names_fit(self) -> Self:

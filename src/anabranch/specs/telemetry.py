@@ -8,10 +8,11 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
-from anabranch.specs.base import Spec, SpecModel
+from anabranch.specs.base import SpecModel
 from anabranch.specs.explain import wrong
 from anabranch.specs.fields import Amount, JsonObject, Key, Share, Version
-from anabranch.specs.meta import Meta, duplicates
+from anabranch.specs.meta import duplicates
+from anabranch.specs.spec import Spec
 
 __all__ = [
     "AnomalyDetection",
@@ -173,17 +174,8 @@ class TelemetrySpec(Spec):
 
     kind: ClassVar[str] = "Telemetry"
 
-    meta: Meta
     events: tuple[TelemetryEventSpec, ...] = Field(min_length=1)
     config: TelemetryConfig = Field(default_factory=TelemetryConfig)
-
-    @property
-    def key(self) -> str:
-        return self.meta.key
-
-    @property
-    def version(self) -> str:
-        return self.meta.version
 
     @cached_property
     def events_by_name(self) -> Mapping[tuple[str, str], TelemetryEventSpec]:

@@ -1,0 +1,134 @@
+"""YAML and JSON text into data that knows the line of each of its parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic.alias_generators import to_camel
+
+from anabranch.errors import SpecLoadError
+
+__all__ = ["Marked", "read_json", "read_yaml"]
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """One document: its data, and its YAML node where there is one."""
+
+    data: Any
+    node: yaml.Node | None
+
+    def line(self, path: tuple[str | int, ...] = ()) -> int:
+        """Line, from 1, of what is at the path; of the nearest part that is there otherwise."""
+        node = self.node
+        if node is None:
+            return 1
+        line = node.start_mark.line
+        for step in path:
+            inner = _step(node, step)
+            if inner is None:
+                break
+            mark, node = inner
+            line = mark.start_mark.line
+        return int(line) + 1
+
+    def items(self) -> Iterator[Marked]:
+        """The parts of a list; the document itself otherwise."""
+        if not isinstance(self.data, list):
+            yield self
+            return
+        nodes = self.node.value if isinstance(self.node, yaml.SequenceNode) else None
+        for i, data in enumerate(self.data):
+            yield Marked(data, None if nodes is None else nodes[i])
+
+
+def _step(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    """The node whose line to tell, and the node to go on from."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step]
+    if isinstance(node, yaml.MappingNode) and isinstance(step, str):
+        for key, value in node.value:
+            written = str(key.value)
+            if written == step or to_camel(written) == to_camel(step):
+                return key, value
+    return None
+
+
+class _Loader(yaml.SafeLoader):
+    """Like JSON where YAML would surprise: dates stay text, and a key cannot be given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"{key.value!r} is given twice: keep one", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_yaml(text: str, path: Path) -> Iterator[Marked]:
+    """Every spec of every YAML document in the text.
+
+    Raises:
+        SpecLoadError: it is not YAML, or a key is given twice.
+    """
+    loader = _Loader(text)
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            if node is not None:
+                data = loader.construct_document(node)
+                if data is not None:
+                    yield from Marked(data, node).items()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = 1 if mark is None else mark.line + 1
+        raise SpecLoadError(f"{path}:{line}: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise SpecLoadError(f"{path}: is not YAML: {error}") from error
+    finally:
+        loader.dispose()
+
+
+def read_json(text: str, path: Path) -> Iterator[Marked]:
+    """Every spec in the text.
+
+    Raises:
+        SpecLoadError: it is not JSON, or a key is given twice.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise SpecLoadError(f"{path}: {key!r} is given twice in one object: keep one")
+            found[key] = value
+        return found
+
+    def constant(name: str) -> None:
+        raise SpecLoadError(f"{path}: {name} is not JSON: write a finite number")
+
+    try:
+        data = json.loads(text, object_pairs_hook=once, parse_constant=constant)
+    except json.JSONDecodeError as error:
+        raise SpecLoadError(f"{path}:{error.lineno}: is not JSON: {error.msg}") from error
+    # JSON is YAML as well, but for tabs that indent: outside text they are only space.
+    try:
+        node = yaml.compose(text.replace("\t", " "), Loader=_Loader)
+    except yaml.YAMLError:
+        node = None
+    yield from Marked(data, node).items()
