@@ -11,7 +11,7 @@ from anabranch.specs.explain import nearest
 from anabranch.specs.policy import PolicySpec
 from anabranch.specs.spec import Spec
 from anabranch.specs.telemetry import TelemetryEventSpec, TelemetrySpec
-from anabranch.specs.version import normalize_version, version_key
+from anabranch.specs.version import normalize_version, spellings, version_key
 
 __all__ = ["ExperimentRegistry", "PolicyRegistry", "Registry", "TelemetryRegistry"]
 
@@ -150,7 +150,7 @@ class TelemetryRegistry(Registry[TelemetrySpec]):
         for event in spec.events:
             other = self._events.get((event.key, event.version))
             if other is None or version_key(other[0].version) < version_key(spec.version):
-                for spelling in _spellings(event.version):
+                for spelling in spellings(event.version):
                     self._events[event.key, spelling] = (spec, event)
         return self
 
@@ -181,16 +181,3 @@ class TelemetryRegistry(Registry[TelemetrySpec]):
         """All declared versions of an event, the oldest first."""
         found = [event for _, event in self.declarations() if event.key == name]
         return sorted(found, key=lambda event: version_key(event.version))
-
-
-def _spellings(version: str) -> list[int | str]:
-    """How events may write the canonical version, so that most need no normalising."""
-    found: list[int | str] = [version]
-    if version.endswith(".0"):
-        found.append(version.removesuffix(".0"))
-        if version.endswith(".0.0"):
-            major = version.removesuffix(".0.0")
-            found.append(major)
-            if major.isdigit():
-                found.append(int(major))
-    return found

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import AliasChoices, Field, model_validator
 
 from anabranch.specs.base import SpecModel
-from anabranch.specs.explain import wrong
+from anabranch.specs.explain import nearest, wrong
 from anabranch.specs.fields import Amount, JsonObject, Key, Share, Version
 from anabranch.specs.meta import duplicates
 from anabranch.specs.spec import Spec
@@ -134,17 +134,22 @@ class TelemetryEventSpec(SpecModel):
         """Names of the numeric properties, in order."""
         return tuple(name for name, p in self.properties.items() if p.type == "number")
 
+    @cached_property
+    def measurable(self) -> tuple[str, ...]:
+        """Names of the numeric properties whose values are not masked, in order."""
+        return tuple(name for name in self.numeric if not self.masks(name))
+
     @model_validator(mode="after")
     def _thresholds_have_values(self) -> Self:
         if self.anomaly_detection is None:
             return self
         for i, threshold in enumerate(self.anomaly_detection.thresholds):
-            if threshold.metric not in self.numeric:
-                known = ", ".join(map(repr, self.numeric)) or "none"
+            if threshold.metric not in self.measurable:
+                known = ", ".join(map(repr, self.measurable)) or "none"
                 raise wrong(
                     ("anomalyDetection", "thresholds", i, "metric"),
-                    f"{threshold.metric!r} is no numeric property of the event; numeric are: "
-                    f"{known}",
+                    f"{threshold.metric!r} is no numeric property of the event that is not "
+                    f"masked; there are: {known}",
                 )
         return self
 
@@ -182,12 +187,21 @@ class TelemetrySpec(Spec):
         """(key, canonical version) to event."""
         return {(event.key, event.version): event for event in self.events}
 
-    def sampling_rate(self, event: TelemetryEventSpec) -> float:
-        """Share of this event that is kept: its own rate, else the spec's default."""
-        return self.config.default_sampling_rate if event.sampling is None else event.sampling.rate
-
     @model_validator(mode="after")
     def _events_unique(self) -> Self:
         for twice in duplicates(event.label for event in self.events):
             raise wrong(("events",), f"{twice} is declared twice: key and version are unique")
+        return self
+
+    @model_validator(mode="after")
+    def _shared_thresholds_have_values(self) -> Self:
+        shared = self.config.anomaly_detection
+        measurable = {name for event in self.events for name in event.measurable}
+        for i, threshold in enumerate(() if shared is None else shared.thresholds):
+            if threshold.metric not in measurable:
+                raise wrong(
+                    ("config", "anomalyDetection", "thresholds", i, "metric"),
+                    f"no event has a numeric property {threshold.metric!r} that is not masked: "
+                    + nearest(threshold.metric, measurable),
+                )
         return self

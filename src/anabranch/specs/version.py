@@ -8,7 +8,7 @@ from semver import Version
 
 from anabranch.errors import SpecValidationError
 
-__all__ = ["normalize_version", "version_key"]
+__all__ = ["normalize_version", "spellings", "version_key"]
 
 
 @lru_cache(maxsize=4096)
@@ -52,3 +52,16 @@ def version_key(version: str) -> Version:
         SpecValidationError: as :func:`normalize_version`.
     """
     return Version.parse(_normalize(version))
+
+
+def spellings(version: str) -> list[int | str]:
+    """How events may write the canonical version, so that most need no normalising."""
+    found: list[int | str] = [version]
+    if version.endswith(".0"):
+        found.append(version.removesuffix(".0"))
+        if version.endswith(".0.0"):
+            major = version.removesuffix(".0.0")
+            found.append(major)
+            if major.isdigit():
+                found.append(int(major))
+    return found
