@@ -1,1 +1,17 @@
-"""To be described."""
+"""What observations add up to: attribution, windows, sketches and statistics. Pure.
+
+===================  ===========================================================================
+``exact``            numbers that add up to the cent, whatever their order
+``plan``             a catalog compiled into what the stages look up per event
+``ledger``           what a unit did lately
+``attribution``      which of it counts, for which variant of which experiment
+``moments``          what is kept of a metric over all units
+``changes``          what one batch changes in one run
+``sketch``           quantiles (DDSketch)
+``watermark``        how far event time has come
+``windows``          tumbling windows: bounds, names, settings
+``welch``            difference of two means (Welch's t)
+``sample_ratio``     sample ratio mismatch (chi-square)
+``results``          a run's moments as figures and comparisons
+===================  ===========================================================================
+"""

@@ -1,0 +1,328 @@
+"""Which of a unit's observations count, for which variant of which run.
+
+An observation counts for a metric of a run if the unit was exposed to exactly one variant of it,
+not after the observation by event time, and (where the metric has an attribution window) the
+observation came before first exposure plus window. That is a rule about sets, so what counts in
+the end does not depend on the order in which records arrive, on repeats, or on batches: whenever
+an exposure changes the rule's outcome for observations that are already known, what was counted
+is taken back and what now counts is added.
+
+A unit's record, as it lies in state::
+
+    {"r": {"checkout@1.0.0": [first exposure, [variants seen], {metric: total}]},
+     "l": the columns of its ledger, once it has observations that some metric uses}
+
+A total is ``[events]``, for metrics over a property ``[events, sum, sum of squares]``, for
+quantiles with the unit's bins as a fourth. Totals are kept beside the ledger, since they outlive
+what the ledger forgets.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any, Final
+
+from anabranch.metrics.changes import RunChanges
+from anabranch.metrics.exact import EXACT, ONE, decimal, from_text, text
+from anabranch.metrics.ledger import Ledger, LedgerSettings, Values
+from anabranch.metrics.moments import Moments
+from anabranch.metrics.plan import EventPlan, Measure, RunPlan
+from anabranch.metrics.sketch import add_bins, bin_of
+from anabranch.metrics.windows import window_start
+
+__all__ = ["Unit"]
+
+_NEVER: Final = 1 << 62
+"""Later than any event time."""
+
+_TWO: Final = Decimal(2)
+
+Span = tuple[int, int]
+"""Event times from the first, before the second."""
+
+
+class Unit:
+    """A view of one unit's record during a batch; changes go into the record in place.
+
+    Args:
+        record: The record from state, or an empty dict for a unit not seen before.
+        sizes: Sizes of the windows, in milliseconds.
+        changes: Gives the changes of a run, by its key, to add to.
+    """
+
+    __slots__ = ("_changes", "_ledger", "_record", "_runs", "_sizes")
+
+    def __init__(
+        self,
+        record: dict[str, Any],
+        sizes: tuple[int, ...],
+        changes: Callable[[str], RunChanges],
+    ) -> None:
+        self._record = record
+        self._sizes = sizes
+        self._changes = changes
+        self._runs: dict[str, list[Any]] = record.setdefault("r", {})
+        columns = record.get("l")
+        self._ledger = None if columns is None else Ledger(columns)
+
+    # -- exposures ----------------------------------------------------------------------------
+
+    def expose(self, plan: RunPlan, variant: str, time: int) -> bool:
+        """The unit was shown a variant of the run; False if that changes nothing.
+
+        Raises nothing: the variant is the run's, and checked before.
+        """
+        changes = self._changes(plan.key)
+        changes.saw(time)
+        run = self._runs.get(plan.key)
+        if run is None:
+            self._runs[plan.key] = run = [time, [variant], {}]
+            self._saw_earlier_observations(plan, changes)
+            changes.variant(variant).units += 1
+            self._count_exposure(changes, variant, time, 1)
+            self._move(plan, run, None, time, changes)
+            return True
+        first, variants, _ = run
+        if variant not in variants:
+            if len(variants) == 1:
+                self._retract(plan, run, changes)
+            changes.variant(variant).crossovers += 1
+            run[0] = min(first, time)
+            variants.append(variant)
+            variants.sort()
+            return True
+        if time >= first:
+            return False
+        run[0] = time
+        if len(variants) == 1:
+            self._count_exposure(changes, variant, first, -1)
+            self._count_exposure(changes, variant, time, 1)
+            self._move(plan, run, first, time, changes)
+        return True
+
+    def _saw_earlier_observations(self, plan: RunPlan, changes: RunChanges) -> None:
+        if self._ledger is not None:
+            for event in {measure.event for measure in plan.measures}:
+                latest = self._ledger.latest(event)
+                if latest is not None:
+                    changes.saw(latest)
+
+    def _count_exposure(self, changes: RunChanges, variant: str, time: int, sign: int) -> None:
+        for size in self._sizes:
+            changes.window(size, window_start(time, size), variant).exposures += sign
+
+    def _retract(self, plan: RunPlan, run: list[Any], changes: RunChanges) -> None:
+        """The unit crosses over: whatever it added to its one variant is taken back."""
+        first, (variant,), totals = run
+        of_variant = changes.variant(variant)
+        of_variant.units -= 1
+        of_variant.crossovers += 1
+        self._count_exposure(changes, variant, first, -1)
+        for metric, kept in totals.items():
+            moments = of_variant.metric(metric)
+            total, squares = _sums(kept)
+            moments.converted -= 1
+            moments.events -= kept[0]
+            moments.sum = EXACT.subtract(moments.sum, total)
+            moments.sum_squares = EXACT.subtract(moments.sum_squares, EXACT.multiply(total, total))
+            moments.event_squares = EXACT.subtract(moments.event_squares, squares)
+            if len(kept) == 4:
+                add_bins(moments.bins, kept[3], -1)
+        for measure in plan.measures:
+            if measure.name not in totals:
+                continue
+            counted = self._within(measure, _span(measure, first))
+            self._shift_windows(measure, variant, counted, [], changes)
+        run[2] = {}
+
+    def _move(
+        self, plan: RunPlan, run: list[Any], old: int | None, new: int, changes: RunChanges
+    ) -> None:
+        """First exposure moves from ``old`` (None: there was none) to ``new``: count again."""
+        if self._ledger is None:
+            return
+        _, (variant,), totals = run
+        for measure in plan.measures:
+            now = self._within(measure, _span(measure, new))
+            # A metric that the spec gained since has counted nothing that could be taken back.
+            before = (
+                self._within(measure, _span(measure, old))
+                if old is not None and measure.name in totals
+                else []
+            )
+            if now == before:
+                continue
+            moments = changes.variant(variant).metric(measure.name)
+            for sign, entries in ((1, _less(now, before)), (-1, _less(before, now))):
+                for _, value in entries:
+                    _count(totals, moments, measure, value, sign)
+            self._shift_windows(measure, variant, before, now, changes)
+
+    def _within(self, measure: Measure, span: Span) -> list[tuple[int, int | float]]:
+        if self._ledger is None:
+            return []
+        start, end = span
+        return [
+            entry
+            for entry in self._ledger.of(measure.event, measure.property)
+            if start <= entry[0] < end
+        ]
+
+    def _shift_windows(
+        self,
+        measure: Measure,
+        variant: str,
+        before: list[tuple[int, int | float]],
+        now: list[tuple[int, int | float]],
+        changes: RunChanges,
+    ) -> None:
+        for size in self._sizes:
+            units: Counter[int] = Counter()
+            for sign, entries in ((-1, before), (1, now)):
+                units.update(dict.fromkeys({window_start(time, size) for time, _ in entries}, sign))
+            for start, change in units.items():
+                if change:
+                    changes.window(size, start, variant).cell(measure.name).units += change
+            for sign, entries in ((1, _less(now, before)), (-1, _less(before, now))):
+                for time, value in entries:
+                    window = changes.window(size, window_start(time, size), variant)
+                    window.cell(measure.name).count(sign, decimal(value), _bin(measure, value))
+
+    # -- observations -------------------------------------------------------------------------
+
+    def observe(
+        self,
+        plan: EventPlan,
+        identity: int,
+        time: int,
+        values: Values,
+        *,
+        arrival: int,
+        settings: LedgerSettings,
+    ) -> int | None:
+        """The unit did something; None if that is a repeat, else how many entries were evicted.
+
+        Args:
+            plan: Who counts the event.
+            identity: 64-bit hash of the event's source and id, signed.
+            time: Event time.
+            values: Checked values of the properties that the plan names, those that are there.
+            arrival: Stream time now, for the deduplication horizon.
+            settings: How long and how much the ledger remembers.
+        """
+        ledger = self._ledger
+        if ledger is None:
+            columns = self._record["l"] = Ledger.empty()
+            ledger = self._ledger = Ledger(columns)
+        elif identity in ledger:
+            return None
+        for key, run in self._runs.items():
+            measures = plan.runs.get(key)
+            if measures is None:
+                continue
+            changes = self._changes(key)
+            changes.saw(time)
+            if len(run[1]) == 1 and time >= run[0]:
+                self._add(ledger, run, measures, time, values, changes)
+        ledger.insert(identity, time, arrival, plan.name, values)
+        ledger.prune(arrival - settings.horizon_ms)
+        return ledger.evict(settings.most)
+
+    def _add(
+        self,
+        ledger: Ledger,
+        run: list[Any],
+        measures: Iterable[Measure],
+        time: int,
+        values: Values,
+        changes: RunChanges,
+    ) -> None:
+        first, (variant,), totals = run
+        of_variant = changes.variant(variant)
+        for measure in measures:
+            start, end = _span(measure, first)
+            prop = measure.property
+            if time >= end or (prop is not None and prop not in values):
+                continue
+            value: int | float = 1 if prop is None else values[prop]
+            amount, bin_name = _count(totals, of_variant.metric(measure.name), measure, value, 1)
+            for size in self._sizes:
+                opens = time - time % size
+                cell = changes.window(size, opens, variant).cell(measure.name)
+                cell.count(1, amount, bin_name)
+                if not ledger.has(measure.event, prop, max(opens, start), min(opens + size, end)):
+                    cell.units += 1
+
+
+def _span(measure: Measure, first: int) -> Span:
+    return first, _NEVER if measure.reach_ms is None else first + measure.reach_ms
+
+
+def _less(
+    entries: list[tuple[int, int | float]], others: list[tuple[int, int | float]]
+) -> list[tuple[int, int | float]]:
+    """Entries whose times lie outside the others'; both are spans of one list sorted by time."""
+    if not others:
+        return entries
+    start, end = others[0][0], others[-1][0]
+    return [entry for entry in entries if not start <= entry[0] <= end]
+
+
+def _bin(measure: Measure, value: float) -> str | None:
+    return bin_of(value) if measure.sketched else None
+
+
+def _sums(kept: list[Any]) -> tuple[Decimal, Decimal]:
+    """Sum of the values and of their squares, of a unit's total."""
+    if len(kept) == 1:
+        return Decimal(kept[0]), Decimal(kept[0])
+    return from_text(kept[1]), from_text(kept[2])
+
+
+def _count(
+    totals: dict[str, list[Any]], moments: Moments, measure: Measure, value: float, sign: int
+) -> tuple[Decimal, str | None]:
+    """Count an observation for the unit (``sign`` 1) or take it back (-1): unit total, moments.
+
+    Returns:
+        The exact value and its bin.
+    """
+    if measure.property is None:
+        kept = totals.setdefault(measure.name, [0])
+        was = Decimal(kept[0])
+        amount = square = ONE
+        bin_name = None
+    else:
+        kept = totals.setdefault(
+            measure.name, [0, "0", "0", {}] if measure.sketched else [0, "0", "0"]
+        )
+        was = from_text(kept[1])
+        amount = decimal(value)
+        square = EXACT.multiply(amount, amount)
+        bin_name = _bin(measure, value)
+    change = amount if sign > 0 else -amount
+    becomes = EXACT.add(was, change)
+    if sign < 0:
+        square = -square
+    # The square of the unit's total grows by this: change times (twice what was, plus change).
+    growth = EXACT.multiply(change, EXACT.add(EXACT.multiply(_TWO, was), change))
+    moments.events += sign
+    moments.sum = EXACT.add(moments.sum, change)
+    moments.sum_squares = EXACT.add(moments.sum_squares, growth)
+    moments.event_squares = EXACT.add(moments.event_squares, square)
+    if kept[0] == 0:
+        moments.converted += 1
+    kept[0] += sign
+    if kept[0] == 0:
+        moments.converted -= 1
+    if measure.property is not None:
+        kept[1] = text(becomes)
+        kept[2] = text(EXACT.add(from_text(kept[2]), square))
+    if bin_name is not None:
+        add_bins(moments.bins, {bin_name: 1}, sign)
+        add_bins(kept[3], {bin_name: 1}, sign)
+    if kept[0] == 0:
+        del totals[measure.name]
+    return amount, bin_name

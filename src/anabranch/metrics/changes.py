@@ -1,0 +1,106 @@
+"""What one batch changes in one run, gathered before it is sent as a delta."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from anabranch.metrics.exact import EXACT, ZERO
+from anabranch.metrics.moments import Moments
+
+__all__ = ["Cell", "RunChanges", "VariantChanges", "WindowChanges"]
+
+
+class Cell:
+    """Change of one metric in one window; ``units`` are distinct units with an event in it."""
+
+    __slots__ = ("bins", "events", "sum", "units")
+
+    def __init__(self) -> None:
+        self.units = 0
+        self.events = 0
+        self.sum: Decimal = ZERO
+        self.bins: dict[str, int] = {}
+
+    def count(self, sign: int, value: Decimal, bin_name: str | None) -> None:
+        """One event more (``sign`` 1) or fewer (-1)."""
+        self.events += sign
+        self.sum = EXACT.add(self.sum, value if sign > 0 else -value)
+        if bin_name is not None:
+            total = self.bins.get(bin_name, 0) + sign
+            if total:
+                self.bins[bin_name] = total
+            else:
+                del self.bins[bin_name]
+
+    def __bool__(self) -> bool:
+        return bool(self.units or self.events or self.sum or self.bins)
+
+
+class WindowChanges:
+    """Change of one window of one variant."""
+
+    __slots__ = ("cells", "exposures")
+
+    def __init__(self) -> None:
+        self.exposures = 0
+        self.cells: dict[str, Cell] = {}
+
+    def cell(self, metric: str) -> Cell:
+        found = self.cells.get(metric)
+        if found is None:
+            found = self.cells[metric] = Cell()
+        return found
+
+
+class VariantChanges:
+    """Change of one variant over all time."""
+
+    __slots__ = ("crossovers", "moments", "units")
+
+    def __init__(self) -> None:
+        self.units = 0
+        self.crossovers = 0
+        self.moments: dict[str, Moments] = {}
+
+    def metric(self, name: str) -> Moments:
+        found = self.moments.get(name)
+        if found is None:
+            found = self.moments[name] = Moments()
+        return found
+
+
+class RunChanges:
+    """Change of one run.
+
+    Attributes:
+        as_of: Greatest event time taken in: of exposures, and of exposed units' observations of
+            the run's events. Whether each of them counts is left out of it on purpose: what counts
+            can be taken back, and the greatest time would then depend on the order of arrival.
+        variants: By variant.
+        windows: By size, start and variant.
+    """
+
+    __slots__ = ("as_of", "variants", "windows")
+
+    def __init__(self) -> None:
+        self.as_of: int | None = None
+        self.variants: dict[str, VariantChanges] = {}
+        self.windows: dict[tuple[int, int, str], WindowChanges] = {}
+
+    def saw(self, time: int) -> None:
+        """Take note of an event time."""
+        if self.as_of is None or time > self.as_of:
+            self.as_of = time
+
+    def variant(self, name: str) -> VariantChanges:
+        found = self.variants.get(name)
+        if found is None:
+            found = self.variants[name] = VariantChanges()
+        return found
+
+    def window(self, size: int, start: int, variant: str) -> WindowChanges:
+        key = (size, start, variant)
+        found = self.windows.get(key)
+        if found is None:
+            found = self.windows[key] = WindowChanges()
+        return found

@@ -1,0 +1,80 @@
+"""What is kept of one metric over all units of an arm: enough for every aggregation."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Self
+
+from anabranch.metrics.exact import EXACT, ZERO, from_text, text
+from anabranch.metrics.sketch import add_bins
+
+__all__ = ["Moments"]
+
+
+class Moments:
+    """Cumulative moments, or a change of them. Exact; adding is commutative and associative.
+
+    Attributes:
+        converted: Units with at least one counted event.
+        events: Counted events.
+        sum: Sum of their values.
+        sum_squares: Sum over units of (the unit's total) squared.
+        event_squares: Sum over events of (the value) squared.
+        bins: Sketch of the values, for quantile metrics.
+    """
+
+    __slots__ = ("bins", "converted", "event_squares", "events", "sum", "sum_squares")
+
+    def __init__(
+        self,
+        converted: int = 0,
+        events: int = 0,
+        sum: Decimal = ZERO,  # noqa: A002  # the field's name everywhere
+        sum_squares: Decimal = ZERO,
+        event_squares: Decimal = ZERO,
+        bins: dict[str, int] | None = None,
+    ) -> None:
+        self.converted = converted
+        self.events = events
+        self.sum = sum
+        self.sum_squares = sum_squares
+        self.event_squares = event_squares
+        self.bins: dict[str, int] = {} if bins is None else bins
+
+    def add(self, other: Moments) -> None:
+        """Take a change in, in place."""
+        self.converted += other.converted
+        self.events += other.events
+        self.sum = EXACT.add(self.sum, other.sum)
+        self.sum_squares = EXACT.add(self.sum_squares, other.sum_squares)
+        self.event_squares = EXACT.add(self.event_squares, other.event_squares)
+        if other.bins:
+            add_bins(self.bins, other.bins)
+
+    def __bool__(self) -> bool:
+        """Whether anything is there: a change that cancels out is none."""
+        return bool(
+            self.converted
+            or self.events
+            or self.sum
+            or self.sum_squares
+            or self.event_squares
+            or self.bins
+        )
+
+    @classmethod
+    def from_state(cls, value: list[Any]) -> Self:
+        converted, events, total, squares, event_squares, bins = value
+        return cls(
+            converted, events, from_text(total), from_text(squares), from_text(event_squares), bins
+        )
+
+    def to_state(self) -> list[Any]:
+        return [
+            self.converted,
+            self.events,
+            text(self.sum),
+            text(self.sum_squares),
+            text(self.event_squares),
+            self.bins,
+        ]
