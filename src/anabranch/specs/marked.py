@@ -86,7 +86,10 @@ def read_yaml(text: str, path: Path) -> Iterator[Marked]:
     Raises:
         SpecLoadError: it is not YAML, or a key is given twice.
     """
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:
+        raise SpecLoadError(f"{path}: is not YAML: {error}") from error
     try:
         while loader.check_node():
             node = loader.get_node()
