@@ -178,15 +178,17 @@ class Task:
         outbox = Outbox(self._logical)
         state = BatchState(self._store)
         try:
-            await self._process(batch, state, outbox)
-            changes = state.seal()
+            try:
+                await self._process(batch, state, outbox)
+                changes = state.seal()
+            except Exception as error:
+                raise ProcessingError(f"{type(error).__name__}: {error}") from error
             await self._port.commit(outbox, changes, _positions(batch))
-        except (FencedError, OutcomeUnknownError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a processor raises
+        except ProcessingError as error:
             self._cache.drop()
             self._held = polled
-            await self._isolate(batch, rest, error)
+            cause = error.__cause__
+            await self._isolate(batch, rest, cause if isinstance(cause, Exception) else error)
             return
         self._store.apply(changes)
         self._cache.apply()

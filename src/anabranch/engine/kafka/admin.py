@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Self, TypeVar
 
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
@@ -16,6 +16,8 @@ from anabranch.errors import KafkaUnavailableError, TopologyError
 
 _TOPIC_EXISTS = 36
 _UNKNOWN_TOPIC = 3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,14 @@ class Topics:
             return []
         response = await self._admin.create_topics(
             [
-                NewTopic(t.name, t.partitions, replication, topic_configs=dict(t.config))
+                NewTopic(
+                    t.name,
+                    t.partitions,
+                    replication,
+                    # aiokafka takes the broker's default only beside an (empty) assignment.
+                    replica_assignments={} if replication == -1 else None,
+                    topic_configs=dict(t.config),
+                )
                 for t in missing
             ]
         )
@@ -132,7 +141,9 @@ class Topics:
         """Topic to records that the group has not consumed yet, as committed readers see it."""
         counts = await self.partitions(topics)
         tps = [TopicPartition(t, p) for t, n in counts.items() for p in range(n)]
-        committed = await self._admin.list_consumer_group_offsets(group, partitions=tps)
+        committed = await _patiently(
+            lambda: self._admin.list_consumer_group_offsets(group, partitions=tps)
+        )
         consumer = self._client.consumer()
         await consumer.start()
         try:
@@ -146,3 +157,15 @@ class Topics:
             at = meta.offset if meta is not None and meta.offset >= 0 else begins[tp]
             lag[tp.topic] += max(0, ends[tp] - max(at, begins[tp]))
         return lag
+
+
+async def _patiently(call: Callable[[], Awaitable[T]], attempts: int = 50) -> T:
+    """Again while the broker asks for patience: a coordinator is elected on first use."""
+    for attempt in range(1, attempts + 1):
+        try:
+            return await call()
+        except KafkaError as error:
+            if not error.retriable or attempt == attempts:
+                raise
+            await asyncio.sleep(0.1)
+    raise AssertionError

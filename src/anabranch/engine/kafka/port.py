@@ -20,7 +20,7 @@ from aiokafka.errors import (
 from anabranch.engine.kafka import _private
 from anabranch.engine.kafka.client import KafkaClient
 from anabranch.engine.murmur2 import partitions_of
-from anabranch.engine.outbox import Entry, Outbox
+from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll
 from anabranch.engine.stage import Stage
 from anabranch.engine.state import Changes
@@ -160,13 +160,17 @@ class KafkaPort:
         producer = self._producer
         if producer is None:
             raise OutcomeUnknownError(f"{self._id} is not open")
+        try:
+            batches = self._build(producer, outbox, changes)
+        except Exception as error:
+            raise ProcessingError(f"an output cannot be encoded: {error!r}") from error
         offsets = {self._sources[source]: at for source, at in positions.items()}
         try:
             # Past the transaction's time-out the broker has aborted it: find out by opening again.
             async with asyncio.timeout(2 * self._client.transaction_timeout):
                 await producer.begin_transaction()
                 try:
-                    await self._send(producer, outbox, changes, offsets)
+                    await self._send(producer, batches, offsets)
                 except _REFUSED as error:
                     await producer.abort_transaction()
                     raise ProcessingError(f"the broker refused an output: {error!r}") from error
@@ -176,50 +180,42 @@ class KafkaPort:
         except (KafkaError, TimeoutError) as error:
             raise OutcomeUnknownError(f"{self._id} cannot commit: {error!r}") from error
 
+    def _build(
+        self, producer: AIOKafkaProducer, outbox: Outbox, changes: Changes
+    ) -> dict[TopicPartition, list[BatchBuilder]]:
+        """Whole record batches by partition; a record without a key goes to our own number."""
+        fillers: dict[TopicPartition, _Filler] = {}
+        for logical, entries in outbox.topics.items():
+            topic = self._physical(logical)
+            count = self._counts[topic]
+            by_number = [_Filler(producer) for _ in range(count)]
+            numbers = iter(partitions_of([e[0] for e in entries if e[0] is not None], count))
+            for key, value, headers, timestamp in entries:
+                partition = self._partition % count if key is None else next(numbers)
+                by_number[partition].append(key, value, headers, timestamp)
+            fillers.update((TopicPartition(topic, n), fill) for n, fill in enumerate(by_number))
+        if changes and self._stage.changelog is not None:
+            fill = _Filler(producer)
+            for key, value in changes.items():
+                fill.append(key, value, [], None)
+            fillers[TopicPartition(self._physical(self._stage.changelog), self._partition)] = fill
+        return {tp: fill.close() for tp, fill in fillers.items() if fill.filled}
+
     async def _send(
         self,
         producer: AIOKafkaProducer,
-        outbox: Outbox,
-        changes: Changes,
+        batches: Mapping[TopicPartition, Sequence[BatchBuilder]],
         offsets: Mapping[TopicPartition, int],
     ) -> None:
-        futures: list[asyncio.Future[object]] = []
-        for logical, entries in outbox.topics.items():
-            topic = self._physical(logical)
-            for partition, batches in self._build(producer, topic, entries).items():
-                futures += [
-                    await producer.send_batch(batch, topic, partition=partition)
-                    for batch in batches
-                ]
-        if changes and self._stage.changelog is not None:
-            topic = self._physical(self._stage.changelog)
-            fill = _Filler(producer)
-            for key, value in changes.items():
-                fill.append(key, value, (), None)
-            futures += [
-                await producer.send_batch(batch, topic, partition=self._partition)
-                for batch in fill.close()
-            ]
+        futures = [
+            await producer.send_batch(batch, tp.topic, partition=tp.partition)
+            for tp, built in batches.items()
+            for batch in built
+        ]
         await producer.send_offsets_to_transaction(offsets, self._group)
         for result in await asyncio.gather(*futures, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
-
-    def _build(
-        self, producer: AIOKafkaProducer, topic: str, entries: Sequence[Entry]
-    ) -> dict[int, list[BatchBuilder]]:
-        """Whole record batches by partition; a record without a key goes to our own number."""
-        count = self._counts[topic]
-        keys = [entry[0] for entry in entries if entry[0] is not None]
-        numbers = iter(partitions_of(keys, count))
-        fillers: dict[int, _Filler] = {}
-        for key, value, headers, timestamp in entries:
-            partition = self._partition % count if key is None else next(numbers)
-            fill = fillers.get(partition)
-            if fill is None:
-                fill = fillers[partition] = _Filler(producer)
-            fill.append(key, value, headers, timestamp)
-        return {partition: fill.close() for partition, fill in fillers.items()}
 
     async def close(self) -> None:
         producer, consumer = self._producer, self._consumer
@@ -240,8 +236,12 @@ class _Filler:
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
-        self._batches: list[BatchBuilder] = [producer.create_batch()]
-        self._append = self._batches[0].append
+        self._batches: list[BatchBuilder] = []
+        self._append: Callable[..., object | None] | None = None
+
+    @property
+    def filled(self) -> bool:
+        return bool(self._batches)
 
     def append(
         self,
@@ -250,12 +250,17 @@ class _Filler:
         headers: Sequence[tuple[str, bytes]],
         timestamp: int | None,
     ) -> None:
-        if self._append(key=key, value=value, headers=headers, timestamp=timestamp) is None:
+        if type(headers) is not list:
+            headers = list(headers)
+        append = self._append
+        if (
+            append is None
+            or append(key=key, value=value, headers=headers, timestamp=timestamp) is None
+        ):
             batch = self._producer.create_batch()
             self._batches.append(batch)
             self._append = batch.append
-            if self._append(key=key, value=value, headers=headers, timestamp=timestamp) is None:
-                raise ProcessingError("an output is larger than a record batch may be")
+            batch.append(key=key, value=value, headers=headers, timestamp=timestamp)
 
     def close(self) -> list[BatchBuilder]:
         for batch in self._batches:

@@ -220,7 +220,7 @@ class _Member:
             await host.assign(p for p, n in seen.items() if n == sources)
             self._assigned.set()
 
-        async def revoked(_: Any, **__: Any) -> None:
+        async def revoked(_: Any, *__: Any, **___: Any) -> None:
             host.revoke()
 
         app.on_partitions_assigned.connect(assigned, weak=False)
