@@ -216,3 +216,9 @@ def test_anchors_and_merges(write):
     )
     [spec] = load_specs(write("a.yaml", text)).experiments
     assert [(v.id, v.weight) for v in spec.variants] == [("control", 3), ("green", 3)]
+
+
+def test_an_alias_to_itself_is_an_error_like_any_other(write):
+    text = short("x").replace("{id: green}", "{id: green, metadata: &m {again: *m}}")
+    with pytest.raises(SpecValidationError, match=r"metadata: is nested more than 64 deep"):
+        load_specs(write("a.yaml", text))

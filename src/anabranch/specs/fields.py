@@ -129,7 +129,12 @@ Seconds = Annotated[int, PlainValidator(_seconds, json_schema_input_type=int | s
 """A duration in whole seconds; "90s", "30m", "12h", "7d" and "2w" are accepted."""
 
 
-def _json(value: Any, where: str = "") -> Any:
+_DEEPEST: Final = 64
+
+
+def _json(value: Any, where: str = "", depth: int = 0) -> Any:
+    if depth > _DEEPEST:
+        raise ValueError(f"is nested more than {_DEEPEST} deep: flatten it")
     if value is None or isinstance(value, (str, bool, int)):
         return value
     if isinstance(value, float):
@@ -137,7 +142,7 @@ def _json(value: Any, where: str = "") -> Any:
             raise ValueError(f"{where or 'it'} is {value!r}, which JSON does not have")
         return value
     if isinstance(value, (list, tuple)):
-        return [_json(inner, f"{where}[{i}]") for i, inner in enumerate(value)]
+        return [_json(inner, f"{where}[{i}]", depth + 1) for i, inner in enumerate(value)]
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):
@@ -145,13 +150,18 @@ def _json(value: Any, where: str = "") -> Any:
                     f"{where or 'it'} has the key {key!r}: keys are text in JSON"
                 )
         return {
-            key: _json(inner, f"{where}.{key}".removeprefix(".")) for key, inner in value.items()
+            key: _json(inner, f"{where}.{key}".removeprefix("."), depth + 1)
+            for key, inner in value.items()
         }
     raise ValueError(f"{where or 'it'} holds a {type(value).__name__}, which JSON does not have")
 
 
-Json = Annotated[Any, PlainValidator(_json)]
+def _any_json(value: Any) -> Any:
+    return _json(value)
+
+
+Json = Annotated[Any, PlainValidator(_any_json)]
 """Anything JSON can hold."""
 
-JsonObject = Annotated[dict[str, Any], AfterValidator(_json)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(_any_json)]
 """An object of anything JSON can hold."""

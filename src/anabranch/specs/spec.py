@@ -27,7 +27,7 @@ class Spec(SpecModel):
     def version(self) -> str:
         return self.meta.version
 
-    @cached_property
+    @property
     def document(self) -> dict[str, Any]:
         """The spec as a JSON or YAML file would hold it, ``kind`` included, defaults left out."""
         return {"kind": type(self).kind, **canonical(self)}
