@@ -1,0 +1,86 @@
+"""Settings of a worker, from the environment (``ANABRANCH_…``) or from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from anabranch.errors import SettingsError
+
+DAY = 24 * 60 * 60
+
+
+class Settings(BaseSettings):
+    """Everything that can be set; times in seconds, sizes in bytes."""
+
+    model_config = SettingsConfigDict(env_prefix="ANABRANCH_", frozen=True, extra="forbid")
+
+    bootstrap: str | None = Field(None, description="Kafka brokers, host:port,host:port")
+    prefix: str = Field(
+        "anabranch",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9.-]{0,80}$",
+        description="First part of every topic, group and transactional id; no underscores",
+    )
+    specs: Path | None = Field(None, description="File or folder with the specs")
+    partitions: int = Field(4, ge=1, le=10_000, description="Partitions of every topic")
+    replication: int = Field(-1, description="Replication factor; -1 is the broker's default")
+
+    max_event_bytes: int = Field(1 << 20, ge=1024, description="Largest event taken in")
+    future_tolerance: float = Field(
+        300, ge=0, description="How far an event's time may lie ahead of the worker's clock"
+    )
+    exposure_dedupe: float = Field(
+        DAY, ge=0, description="A unit's exposure is published again only after so long"
+    )
+    exposure_cache: int = Field(
+        200_000, ge=0, description="Recent exposures remembered in each partition's cache"
+    )
+    observation_dedupe: float = Field(
+        7 * DAY, ge=0, description="A telemetry event's id is remembered at least so long"
+    )
+    window_sizes: Annotated[tuple[float, ...], Field(min_length=1)] = Field(
+        (60,), description="Sizes of the tumbling metric windows"
+    )
+    allowed_lateness: float = Field(
+        60, ge=0, description="A window closes so long after the watermark has passed its end"
+    )
+    window_retention: float = Field(
+        15 * DAY, gt=0, description="Windows older than this take no more updates"
+    )
+    results_linger: float = Field(
+        0.2, ge=0, description="How long results gather deltas before they are published"
+    )
+
+    session_timeout: float = Field(
+        10, gt=0, description="Without a heartbeat for so long a worker is taken for dead"
+    )
+    transaction_timeout: float = Field(
+        30, gt=0, description="The broker aborts a transaction left open for so long"
+    )
+
+    @field_validator("window_sizes")
+    @classmethod
+    def _whole_windows(cls, sizes: tuple[float, ...]) -> tuple[float, ...]:
+        for size in sizes:
+            if size <= 0 or (size * 1000) % 1:
+                raise ValueError(f"{size} is not a positive number of milliseconds")
+        return sizes
+
+
+def load_settings(**given: object) -> Settings:
+    """Settings from the environment, with what is given (and not None) taking precedence.
+
+    Raises:
+        SettingsError: A value is out of bounds; the message names the variable.
+    """
+    try:
+        return Settings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc']))} (ANABRANCH_{str(e['loc'][0]).upper()}): {e['msg']}"
+            for e in error.errors()
+        )
+        raise SettingsError(f"settings: {problems}") from error
