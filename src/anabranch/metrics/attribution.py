@@ -302,10 +302,10 @@ def _count(
         amount = decimal(value)
         square = EXACT.multiply(amount, amount)
         bin_name = _bin(measure, value)
-    change = amount if sign > 0 else -amount
+    change = amount if sign > 0 else amount.copy_negate()
     becomes = EXACT.add(was, change)
     if sign < 0:
-        square = -square
+        square = square.copy_negate()
     # The square of the unit's total grows by this: change times (twice what was, plus change).
     growth = EXACT.multiply(change, EXACT.add(EXACT.multiply(_TWO, was), change))
     moments.events += sign

@@ -24,7 +24,7 @@ class Cell:
     def count(self, sign: int, value: Decimal, bin_name: str | None) -> None:
         """One event more (``sign`` 1) or fewer (-1)."""
         self.events += sign
-        self.sum = EXACT.add(self.sum, value if sign > 0 else -value)
+        self.sum = EXACT.add(self.sum, value if sign > 0 else value.copy_negate())
         if bin_name is not None:
             total = self.bins.get(bin_name, 0) + sign
             if total:

@@ -1,0 +1,164 @@
+"""What the aggregate stage publishes, from what it keeps: results of runs, cells of windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from anabranch.events.models import (
+    Comparison,
+    Interval,
+    MetricResult,
+    MetricVariantResult,
+    MetricWindow,
+    Results,
+    SampleRatio,
+    VariantResult,
+    Window,
+)
+from anabranch.metrics.moments import Moments
+from anabranch.metrics.results import ArmFigures, arm_figures, contrast, expected_shares, value_of
+from anabranch.metrics.sample_ratio import sample_ratio
+from anabranch.metrics.windows import rfc3339, size_name
+from anabranch.specs import ExperimentSpec, SuccessMetric
+
+__all__ = ["EXPOSURES", "Arm", "metric_window", "results"]
+
+EXPOSURES = "$exposures"
+"""Stands for a metric's name where a window counts units first exposed in it."""
+
+
+class Arm:
+    """One variant of a run as kept: units, crossovers and the metrics' moments by name."""
+
+    __slots__ = ("crossovers", "moments", "units")
+
+    def __init__(
+        self,
+        units: int = 0,
+        crossovers: int = 0,
+        moments: Mapping[str, Moments] | None = None,
+    ) -> None:
+        self.units = units
+        self.crossovers = crossovers
+        self.moments = moments or {}
+
+
+def results(spec: ExperimentSpec, arms: Mapping[str, Arm], as_of: int) -> Results:
+    """The cumulative results of a run; arms that have seen nothing are there with zeros."""
+    nothing = Arm()
+    by_variant = {variant.id: arms.get(variant.id, nothing) for variant in spec.variants}
+    expected = expected_shares(spec)
+    return Results(
+        experiment=spec.key,
+        version=spec.version,
+        digest=spec.digest,
+        as_of=rfc3339(as_of),
+        control=spec.control_variant,
+        variants=[
+            VariantResult(id=variant, units=arm.units, crossovers=arm.crossovers)
+            for variant, arm in by_variant.items()
+        ],
+        srm=SampleRatio(
+            p_value=sample_ratio({v: arm.units for v, arm in by_variant.items()}, expected),
+            expected=expected,
+        ),
+        metrics=[
+            _metric(metric, by_variant, spec.control_variant) for metric in spec.success_metrics
+        ],
+    )
+
+
+def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> MetricResult:
+    nothing = Moments()
+    measured = {
+        variant: (arm.units, arm.moments.get(metric.name, nothing)) for variant, arm in arms.items()
+    }
+    return MetricResult(
+        name=metric.name,
+        aggregation=metric.aggregation,
+        variants=[
+            _variant(variant, arm_figures(metric.aggregation, units, moments))
+            for variant, (units, moments) in measured.items()
+        ],
+        comparisons=[
+            _comparison(metric, variant, control, measured)
+            for variant in measured
+            if variant != control
+        ],
+    )
+
+
+def _variant(variant: str, figures: ArmFigures) -> MetricVariantResult:
+    return MetricVariantResult(
+        id=variant,
+        units=figures.units,
+        events=figures.events,
+        converted=figures.converted,
+        rate=figures.rate,
+        sum=figures.sum,
+        mean=figures.mean,
+        event_mean=figures.event_mean,
+        value=figures.value,
+    )
+
+
+def _comparison(
+    metric: SuccessMetric,
+    variant: str,
+    control: str,
+    measured: Mapping[str, tuple[int, Moments]],
+) -> Comparison:
+    found = contrast(metric.aggregation, measured[variant], measured[control])
+    fixed = found.fixed
+    return Comparison(
+        variant=variant,
+        control=control,
+        difference=found.difference,
+        relative_lift=found.relative_lift,
+        fixed=None
+        if fixed is None
+        else Interval(low=fixed.low, high=fixed.high, p_value=fixed.p_value),
+    )
+
+
+def metric_window(
+    spec: ExperimentSpec,
+    variant: str,
+    metric: str,
+    *,
+    start: int,
+    size: int,
+    units: int,
+    events: int,
+    total: Decimal,
+    bins: dict[str, int],
+    revision: int,
+    final: bool,
+) -> tuple[bytes, MetricWindow] | None:
+    """Key and value of one cell of a window; None if the spec no longer has the metric."""
+    if metric == EXPOSURES:
+        aggregation, value = "exposures", float(events) if events else None
+    else:
+        known = spec.metrics_by_name.get(metric)
+        if known is None:
+            return None
+        aggregation = known.aggregation
+        value = value_of(aggregation, units=units, events=events, total=total, bins=bins)
+    name = size_name(size)
+    begins = rfc3339(start)
+    key = f"{spec.key}|{spec.version}|{variant}|{metric}|{name}|{begins}"
+    return key.encode(), MetricWindow(
+        experiment=spec.key,
+        version=spec.version,
+        variant=variant,
+        metric=metric,
+        aggregation=aggregation,
+        window=Window(start=begins, end=rfc3339(start + size), size=name),
+        units=units,
+        events=events,
+        sum=float(total),
+        value=value,
+        revision=revision,
+        final=final,
+    )
