@@ -1,1 +1,5 @@
-"""To be described."""
+"""The command line: ``anabranch COMMAND``; one module a command."""
+
+from anabranch.cli.app import main
+
+__all__ = ["main"]

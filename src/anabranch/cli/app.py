@@ -1,0 +1,110 @@
+"""The commands put together, and how a failure ends.
+
+Exit codes: 0 done; 1 specs or data are wrong; 2 the command line is wrong; 3 Kafka cannot be
+reached; 4 settings or topics are wrong; 70 a defect of anabranch; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from click.exceptions import Abort, ClickException
+
+from anabranch.cli import dashboard, demo, replay, topics, topology, validate, worker
+from anabranch.cli.console import errors
+from anabranch.cli.logs import configure_logging
+from anabranch.errors import (
+    AnabranchError,
+    KafkaUnavailableError,
+    SettingsError,
+    TopologyError,
+)
+
+app = typer.Typer(
+    name="anabranch",
+    help="Experimentation as a stream: assignments, exposures and live results on Kafka.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+class _Debug:
+    """Whether tracebacks are wanted; set by the global option."""
+
+    wanted = False
+
+
+@app.callback()
+def options(
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs")] = False,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info",
+) -> None:
+    """Experimentation as a stream."""
+    _Debug.wanted = debug
+    configure_logging("debug" if debug else log_level)
+
+
+app.command("validate")(validate.validate)
+app.command("worker")(worker.worker)
+app.command("replay")(replay.replay)
+app.command("demo")(demo.demo)
+app.command("dashboard")(dashboard.dashboard)
+app.command("topology")(topology.topology)
+app.add_typer(topics.app, name="topics")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and end the process with its exit code."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    _Debug.wanted = False
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(
+            list(sys.argv[1:] if arguments is None else arguments),
+            prog_name="anabranch",
+            standalone_mode=False,
+        )
+    except ClickException as error:
+        error.show()
+        return error.exit_code
+    except (Abort, KeyboardInterrupt):
+        errors.print("interrupted")
+        return 130
+    except BrokenPipeError:
+        return 0
+    except AnabranchError as error:
+        return _report(error, _code(error))
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback unless asked for
+        return _report(error, 70)
+    return result if isinstance(result, int) else 0
+
+
+def _code(error: AnabranchError) -> int:
+    if isinstance(error, KafkaUnavailableError):
+        return 3
+    if isinstance(error, SettingsError | TopologyError):
+        return 4
+    return 1
+
+
+def _report(error: Exception, code: int) -> int:
+    if _Debug.wanted:
+        errors.print_exception()
+        return code
+    if code == 70:
+        errors.print(f"[bold red]defect:[/] {type(error).__name__}: ", end="")
+        errors.print(str(error), markup=False, highlight=False)
+        errors.print("run again with `anabranch --debug …` for the traceback")
+    else:
+        errors.print("[bold red]error:[/] ", end="")
+        errors.print(str(error), markup=False, highlight=False)
+    return code

@@ -1,0 +1,79 @@
+"""``anabranch topics``: create what is missing, show what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from anabranch.cli import options
+from anabranch.cli.console import out
+from anabranch.engine.kafka import Topics
+from anabranch.runtime.kafka import kafka_client, topic_settings
+from anabranch.settings import Settings, load_settings
+
+app = typer.Typer(help="Create and describe the topics.", no_args_is_help=True)
+
+
+@app.command("create")
+def create(
+    *,
+    bootstrap: options.Bootstrap = None,
+    prefix: options.Prefix = None,
+    partitions: options.Partitions = None,
+    replication: Annotated[
+        int | None, typer.Option(help="Replication factor; the broker's default when not given")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Create the topics that are missing."""
+    settings = load_settings(
+        bootstrap=bootstrap, prefix=prefix, partitions=partitions, replication=replication
+    )
+    created = asyncio.run(_create(settings))
+    if as_json:
+        out.print_json(json.dumps({"created": created}))
+        return
+    for name in created:
+        out.print(f"created {name}", highlight=False)
+    if not created:
+        out.print("all topics are there already")
+
+
+async def _create(settings: Settings) -> list[str]:
+    async with Topics(kafka_client(settings)) as topics:
+        return await topics.create(topic_settings(settings), settings.replication)
+
+
+@app.command("describe")
+def describe(
+    *,
+    bootstrap: options.Bootstrap = None,
+    prefix: options.Prefix = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show which topics are there, and with how many partitions."""
+    settings = load_settings(bootstrap=bootstrap, prefix=prefix)
+    there = asyncio.run(_describe(settings))
+    wanted = topic_settings(settings)
+    if as_json:
+        out.print_json(
+            json.dumps([{"topic": t.name, "partitions": there.get(t.name)} for t in wanted])
+        )
+    else:
+        table = Table("topic", "partitions", "configuration")
+        for topic in wanted:
+            count = there.get(topic.name)
+            config = ", ".join(f"{k}={v}" for k, v in topic.config.items())
+            table.add_row(topic.name, "[red]missing[/]" if count is None else str(count), config)
+        out.print(table)
+    if any(t.name not in there for t in wanted):
+        raise typer.Exit(4)
+
+
+async def _describe(settings: Settings) -> dict[str, int]:
+    async with Topics(kafka_client(settings)) as topics:
+        return await topics.partitions(t.name for t in topic_settings(settings))

@@ -1,0 +1,101 @@
+"""``anabranch worker``: run stages against Kafka until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import Annotated
+
+import typer
+
+from anabranch.cli import options
+from anabranch.cli.specs import checked_catalog
+from anabranch.engine.kafka import Topics
+from anabranch.errors import TopologyError
+from anabranch.runtime import build_stages, kafka_client, kafka_worker
+from anabranch.runtime.kafka import topic_settings
+from anabranch.settings import Settings, load_settings
+from anabranch.topology import Names, StageShape, choose_stages, topics_of
+
+log = logging.getLogger(__name__)
+
+
+def worker(
+    stages: Annotated[
+        list[str] | None, typer.Argument(help="assign, gate, attribute, aggregate; all if none")
+    ] = None,
+    *,
+    bootstrap: options.Bootstrap = None,
+    prefix: options.Prefix = None,
+    specs: options.Specs = None,
+    create_topics: Annotated[
+        bool, typer.Option("--create-topics", help="Create missing topics first")
+    ] = False,
+    partitions: options.Partitions = None,
+) -> None:
+    """Run stages against Kafka until SIGTERM or SIGINT; add workers up to the partitions."""
+    settings = load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs, partitions=partitions)
+    asyncio.run(_work(settings, choose_stages(stages or ()), create=create_topics))
+
+
+async def _work(settings: Settings, shapes: list[StageShape], *, create: bool) -> None:
+    catalog = checked_catalog(settings.specs)
+    await _topics_there(settings, shapes, create=create)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    running = kafka_worker(build_stages(catalog, settings, shapes), settings)
+    names = ", ".join(shape.name for shape in shapes)
+    log.info("starting %s with %d running experiments", names, len(catalog.running()))
+    await running.start()
+    waiting = [
+        asyncio.create_task(coroutine)
+        for coroutine in (stopping.wait(), running.run(), _say_ready(running.wait_ready(), names))
+    ]
+    try:
+        while not stopping.is_set():
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            waiting = [task for task in waiting if task not in done]
+    finally:
+        log.info("stopping: finishing open batches")
+        await running.stop()
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    log.info("stopped")
+
+
+async def _say_ready(ready: object, names: str) -> None:
+    await ready  # type: ignore[misc]
+    log.info("ready: %s", names)
+
+
+async def _topics_there(settings: Settings, shapes: list[StageShape], *, create: bool) -> None:
+    """Missing topics, or sources that are not co-partitioned, are told before anything runs."""
+    names = Names(settings.prefix)
+    async with Topics(kafka_client(settings)) as topics:
+        if create:
+            await topics.create(topic_settings(settings), settings.replication)
+        needed = [names.topic(topic.name) for topic in topics_of(shapes)]
+        there = await topics.partitions(needed)
+    missing = [name for name in needed if name not in there]
+    if missing:
+        raise TopologyError(
+            f"topics are missing: {', '.join(missing)}. Create them with `anabranch topics create "
+            f"--bootstrap {settings.bootstrap} --prefix {settings.prefix}`, or start the worker "
+            "with --create-topics"
+        )
+    for shape in shapes:
+        counts = {names.topic(s): there[names.topic(s)] for s in shape.sources}
+        if shape.changelog is not None:
+            counts[names.topic(shape.changelog)] = there[names.topic(shape.changelog)]
+        if len(set(counts.values())) > 1:
+            found = ", ".join(f"{name} has {n}" for name, n in counts.items())
+            raise TopologyError(
+                f"stage {shape.name} needs the same number of partitions in each of its topics: "
+                f"{found}"
+            )

@@ -1,0 +1,100 @@
+"""The whole pipeline in this process: for replays, demonstrations, notebooks and tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Self
+
+from anabranch.engine import Stage, TaskSettings
+from anabranch.engine.embedded import EmbeddedWorker, Log
+from anabranch.processors.protocol import Record
+from anabranch.runtime.pipeline import Message
+from anabranch.settings import Settings
+from anabranch.topology import OUTPUT_TOPICS, TOPICS, Names
+
+_KEEP = 100_000
+"""About how many records a partition keeps once they are consumed."""
+
+_BACKLOG = 50_000
+"""Publishing waits while more records than this are unprocessed."""
+
+
+class EmbeddedPipeline:
+    """All four stages over an in-process log; nothing is kept after it ends.
+
+    Args:
+        stages: From :func:`~anabranch.runtime.stages.build_stages`.
+        settings: Prefix and partitions.
+    """
+
+    def __init__(self, stages: Sequence[Stage], settings: Settings) -> None:
+        self.names = Names(settings.prefix)
+        self.log = Log()
+        for topic in TOPICS:
+            self.log.create_topic(
+                self.names.topic(topic.name),
+                settings.partitions,
+                compact=topic.compacted,
+                keep=_KEEP,
+            )
+        self._stages = stages
+        self.worker = EmbeddedWorker(
+            self.log,
+            stages,
+            physical=self.names.topic,
+            group=self.names.group,
+            settings=TaskSettings(),
+        )
+
+    async def __aenter__(self) -> Self:
+        await self.worker.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.worker.stop()
+
+    async def publish(self, messages: Iterable[Message]) -> None:
+        for count, m in enumerate(messages, start=1):
+            self.log.append(self.names.topic(m.topic), m.key, m.value, m.headers, m.timestamp)
+            if count % 1000 == 0:
+                await asyncio.sleep(0)
+                while self._lag() > _BACKLOG:
+                    await self.log.wait(0.1)
+
+    async def drain(self, progress: Callable[[int], None] | None = None) -> None:
+        while True:
+            left = self._lag()
+            if progress is not None:
+                progress(left)
+            if not left:
+                return
+            await self.log.wait(0.1)
+
+    def _lag(self) -> int:
+        return sum(
+            self.log.lag(self.names.group(stage.name), self.names.topic(source))
+            for stage in self._stages
+            for source in stage.sources
+        )
+
+    async def records(self, topic: str) -> Sequence[Record]:
+        return self.log.all(self.names.topic(topic))
+
+    async def feed(self) -> AsyncIterator[Message]:
+        at = {
+            (topic, n): 0
+            for topic in OUTPUT_TOPICS
+            for n in range(self.log.partitions(self.names.topic(topic)))
+        }
+        while True:
+            idle = True
+            for (topic, n), offset in at.items():
+                for r in self.log.read(self.names.topic(topic), n, offset, 1000):
+                    idle = False
+                    at[topic, n] = r.offset + 1
+                    yield Message(topic, r.key, r.value, r.headers, r.timestamp)
+            if idle:
+                await self.log.wait(1.0)
+            else:
+                await asyncio.sleep(0)

@@ -1,0 +1,162 @@
+"""The whole pipeline on Kafka: topics, workers, what is left to do, what came out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from anabranch.engine import Stage
+from anabranch.engine.kafka import KafkaClient, KafkaWorker, Topics
+from anabranch.engine.kafka.admin import TopicSettings
+from anabranch.errors import SettingsError
+from anabranch.processors.protocol import Record
+from anabranch.runtime.pipeline import Message
+from anabranch.settings import Settings
+from anabranch.topology import OUTPUT_TOPICS, STAGES, TOPICS, Names
+
+_IN_FLIGHT = 20_000
+
+
+def kafka_client(settings: Settings) -> KafkaClient:
+    """The brokers that the settings name.
+
+    Raises:
+        SettingsError: They name none.
+    """
+    if settings.bootstrap is None:
+        raise SettingsError(
+            "no Kafka broker is named: give --bootstrap HOST:PORT or set ANABRANCH_BOOTSTRAP"
+        )
+    return KafkaClient(
+        settings.bootstrap,
+        transaction_timeout=settings.transaction_timeout,
+        session_timeout=settings.session_timeout,
+    )
+
+
+def kafka_worker(stages: Sequence[Stage], settings: Settings) -> KafkaWorker:
+    """A worker of the stages, to be started."""
+    names = Names(settings.prefix)
+    return KafkaWorker(kafka_client(settings), stages, physical=names.topic, group=names.group)
+
+
+def topic_settings(settings: Settings) -> list[TopicSettings]:
+    """Every topic as it should be on the broker."""
+    names = Names(settings.prefix)
+    return [
+        TopicSettings(names.topic(topic.name), settings.partitions, topic.config())
+        for topic in TOPICS
+    ]
+
+
+class KafkaPipeline:
+    """Producer, reader and administrator of one prefix; workers run elsewhere.
+
+    Args:
+        settings: Brokers, prefix, partitions.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.names = Names(settings.prefix)
+        self._client = kafka_client(settings)
+        self._topics = Topics(self._client)
+        self._producer = self._client.plain_producer()
+
+    async def __aenter__(self) -> Self:
+        await self._topics.__aenter__()
+        await self._producer.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._producer.stop()
+        await self._topics.__aexit__()
+
+    async def create_topics(self) -> list[str]:
+        """Create what is missing; returns physical names."""
+        return await self._topics.create(topic_settings(self.settings), self.settings.replication)
+
+    async def destroy(self) -> None:
+        """Delete every topic and group of the prefix."""
+        await self._topics.delete(self.names.topic(topic.name) for topic in TOPICS)
+        await self._topics.delete_groups(self.names.group(shape.name) for shape in STAGES)
+
+    async def publish(self, messages: Iterable[Message]) -> None:
+        sent: list[asyncio.Future[object]] = []
+        for m in messages:
+            sent.append(
+                await self._producer.send(
+                    self.names.topic(m.topic),
+                    key=m.key,
+                    value=m.value,
+                    headers=list(m.headers),
+                    timestamp_ms=m.timestamp,
+                )
+            )
+            if len(sent) >= _IN_FLIGHT:
+                await asyncio.gather(*sent)
+                sent.clear()
+        await asyncio.gather(*sent)
+
+    async def drain(self, progress: Callable[[int], None] | None = None) -> None:
+        """In the order of the flow: a stage's outputs are there before its input reads as done."""
+        while True:
+            left = 0
+            for shape in STAGES:
+                lag = await self._topics.lag(
+                    self.names.group(shape.name), map(self.names.topic, shape.sources)
+                )
+                left += sum(lag.values())
+            if progress is not None:
+                progress(left)
+            if not left:
+                return
+            await asyncio.sleep(0.1)
+
+    async def records(self, topic: str) -> Sequence[Record]:
+        physical = self.names.topic(topic)
+        async with self._reader() as consumer:
+            tps = await self._partitions([physical])
+            consumer.assign(tps)
+            await consumer.seek_to_beginning(*tps)
+            ends = await consumer.end_offsets(tps)
+            found: dict[TopicPartition, list[Record]] = {tp: [] for tp in tps}
+            while any([await consumer.position(tp) < ends[tp] for tp in tps]):
+                for tp, records in (await consumer.getmany(timeout_ms=100)).items():
+                    found[tp] += records
+        return [record for tp in tps for record in found[tp]]
+
+    async def feed(self) -> AsyncIterator[Message]:
+        logical = {self.names.topic(topic): topic for topic in OUTPUT_TOPICS}
+        async with self._reader() as consumer:
+            tps = await self._partitions(logical)
+            consumer.assign(tps)
+            await consumer.seek_to_beginning(*tps)
+            while True:
+                for records in (await consumer.getmany(timeout_ms=500)).values():
+                    for r in records:
+                        yield Message(logical[r.topic], r.key, r.value, r.headers, r.timestamp)
+
+    async def _partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
+        counts = await self._topics.partitions(topics)
+        return [TopicPartition(topic, n) for topic, count in counts.items() for n in range(count)]
+
+    def _reader(self) -> _Reader:
+        return _Reader(self._client.consumer())
+
+
+class _Reader:
+    """A started consumer for the time of an ``async with``."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def __aenter__(self) -> AIOKafkaConsumer:
+        await self._consumer.start()
+        return self._consumer
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
