@@ -1,0 +1,10 @@
+"""Targeting expressions: a subset of JavaScript with JavaScript's meaning and nothing to escape to.
+
+``grammar`` parses (``nodes`` is what comes out), ``compiler`` makes a function of it, ``semantics``
+and ``methods`` say what JavaScript does with the values, ``text`` what strings are.
+"""
+
+from anabranch.assignment.expressions.compiler import Expression, compile_expression
+from anabranch.assignment.expressions.semantics import UNDEFINED
+
+__all__ = ["UNDEFINED", "Expression", "compile_expression"]
