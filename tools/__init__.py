@@ -1,0 +1,1 @@
+"""Tools for working on anabranch; none of them is installed with the package."""
