@@ -102,8 +102,7 @@ class DockerNode:
     """A node in a container of the image apache/kafka.
 
     Raises:
-        DevKafkaMissingError: No Docker engine answers.
-        DevKafkaError: The container could not be created.
+        DevKafkaMissingError: No Docker engine answers, or it cannot get the image.
     """
 
     def __init__(self, version: str, port: int, extra: Mapping[str, str]) -> None:
@@ -119,13 +118,17 @@ class DockerNode:
         )
         variables = {**as_environment(settings), "KAFKA_HEAP_OPTS": "-Xmx512m"}
         options = [f"--env={name}={value}" for name, value in variables.items()]
-        self._run(
-            "create",
-            f"--name={self._name}",
-            f"--publish=127.0.0.1:{port}:{port}",
-            *options,
-            f"apache/kafka:{version}",
-        )
+        image = f"apache/kafka:{version}"
+        try:
+            self._run(
+                "create",
+                f"--name={self._name}",
+                f"--publish=127.0.0.1:{port}:{port}",
+                *options,
+                image,
+            )
+        except DevKafkaError as error:
+            raise DevKafkaMissingError(f"no container of {image}: {error}") from error
 
     def command(self) -> list[str]:
         return [self._docker, "start", "--attach", self._name]
