@@ -79,7 +79,7 @@ def _describe(value: object) -> str:
 
 def _shown(number: float) -> str:
     if isinstance(number, int) and abs(number) > 10**30:
-        return f"an integer of more than {30} digits"
+        return "an integer of more than 30 digits"
     return repr(number)
 
 

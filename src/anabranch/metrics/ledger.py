@@ -40,15 +40,18 @@ class LedgerSettings:
         most: Most entries of one unit; above that an eighth of them leaves, the oldest first.
 
     Raises:
-        SettingsError: a setting is not positive.
+        SettingsError: a setting is negative, or no entry is allowed.
     """
 
     horizon_ms: int = 7 * DAY
     most: int = 10_000
 
     def __post_init__(self) -> None:
-        if self.horizon_ms <= 0 or self.most <= 0:
-            raise SettingsError("a ledger's horizon and its most entries must be positive")
+        if self.horizon_ms < 0 or self.most <= 0:
+            raise SettingsError(
+                f"a ledger's horizon ({self.horizon_ms} ms) cannot be negative, and its most "
+                f"entries ({self.most}) must be positive"
+            )
 
 
 class Ledger:

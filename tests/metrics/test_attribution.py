@@ -1,0 +1,253 @@
+from collections import Counter, defaultdict
+from fractions import Fraction
+from itertools import permutations
+
+import orjson
+import pytest
+from hypothesis import given
+
+from anabranch.metrics.attribution import Unit
+from anabranch.metrics.changes import RunChanges
+from anabranch.metrics.ledger import LedgerSettings
+from anabranch.metrics.moments import Moments
+from anabranch.metrics.plan import Plan
+from tests.metrics.oracle import Did, Shown, recompute
+from tests.metrics.shop import BANNER, CATALOG, CHECKOUT
+from tests.metrics.strategies import deliveries
+
+PLAN = Plan(CATALOG)
+SIZES = (60_000, 300_000)
+T = 1_700_000_000_000 // 300_000 * 300_000
+
+
+class World:
+    """Units' records and the sum of all changes, with state going through JSON between batches."""
+
+    def __init__(self, settings=None, sizes=SIZES):
+        self.settings = settings or LedgerSettings()
+        self.sizes = sizes
+        self.store = {}
+        self.totals = {}
+        self.evicted = self.repeats = 0
+
+    def batch(self, *events, arrival=T):
+        records = {}
+        changes = defaultdict(RunChanges)
+        for event in events:
+            if event.unit not in records:
+                records[event.unit] = orjson.loads(self.store.get(event.unit, b"{}"))
+            unit = Unit(records[event.unit], self.sizes, changes.__getitem__)
+            if isinstance(event, Shown):
+                version = {"checkout": "1.0.0", "banner": "2.1.0"}[event.experiment]
+                unit.expose(PLAN.runs[event.experiment, version], event.variant, event.time)
+                continue
+            plan = PLAN.event(event.event, "1.0.0")
+            values = {k: v for k, v in event.properties if k in plan.properties}
+            gone = unit.observe(
+                plan, event.id, event.time, values, arrival=arrival, settings=self.settings
+            )
+            if gone is None:
+                self.repeats += 1
+            else:
+                self.evicted += gone
+        for name, record in records.items():
+            self.store[name] = orjson.dumps(record)
+        for key, change in changes.items():
+            self.totals.setdefault(key, Total()).add(change)
+        return self
+
+    def of(self, key="checkout@1.0.0"):
+        return self.totals.setdefault(key, Total()).figures()
+
+
+class Total:
+    """Changes of a run, added up."""
+
+    def __init__(self):
+        self.as_of = None
+        self.units = Counter()
+        self.crossovers = Counter()
+        self.moments = defaultdict(Moments)
+        self.windows = Counter()
+        self.sums = defaultdict(Fraction)
+
+    def add(self, change):
+        self.as_of = max(self.as_of or 0, change.as_of)
+        for name, variant in change.variants.items():
+            self.units[name] += variant.units
+            self.crossovers[name] += variant.crossovers
+            for metric, moments in variant.moments.items():
+                self.moments[name, metric].add(moments)
+        for (size, start, variant), window in change.windows.items():
+            self.windows["exposures", size, start, variant] += window.exposures
+            for metric, cell in window.cells.items():
+                at = (size, start, variant, metric)
+                self.windows["units", *at] += cell.units
+                self.windows["events", *at] += cell.events
+                self.sums[at] += Fraction(cell.sum)
+                for name, count in cell.bins.items():
+                    self.windows["bins", *at, name] += count
+
+    def figures(self):
+        return {
+            "as_of": self.as_of,
+            "units": _clean(self.units),
+            "crossovers": _clean(self.crossovers),
+            "metrics": {
+                name: (
+                    m.converted,
+                    m.events,
+                    Fraction(m.sum),
+                    Fraction(m.sum_squares),
+                    Fraction(m.event_squares),
+                    m.bins,
+                )
+                for name, m in self.moments.items()
+                if m
+            },
+            "windows": _clean(self.windows),
+            "window_sums": _clean(self.sums),
+        }
+
+
+def _clean(counts):
+    return {name: count for name, count in counts.items() if count}
+
+
+@given(deliveries())
+def test_any_order_repetition_and_batching_gives_what_a_batch_recomputation_gives(delivery):
+    history, batches = delivery
+    world = World()
+    for batch in batches:
+        world.batch(*batch)
+    for spec in (CHECKOUT, BANNER):
+        assert world.of(f"{spec.key}@{spec.version}") == recompute(history, spec, SIZES)
+
+
+def shown(at, variant="short", unit="user:1"):
+    return Shown("checkout", variant, unit, T + at * 1000)
+
+
+def order(number, at, amount=None, unit="user:1"):
+    return Did(
+        number, "shop.order", unit, T + at * 1000, () if amount is None else (("amount", amount),)
+    )
+
+
+def orders(world, variant="short"):
+    """Converted and events of the metric "orders"."""
+    return world.of()["metrics"].get((variant, "orders"), (0, 0))[:2]
+
+
+@pytest.mark.parametrize(
+    ("at", "counts"),
+    [(-1, 0), (0, 1), (1, 1), (10**6, 1)],
+    ids=["before the exposure", "with it", "after it", "long after it"],
+)
+@pytest.mark.parametrize("early", [False, True], ids=["exposure first", "observation first"])
+def test_an_observation_counts_from_first_exposure_on(at, counts, early):
+    events = [shown(0), order(1, at)]
+    world = World()
+    for event in reversed(events) if early else events:
+        world.batch(event)
+    assert orders(world) == (counts, counts)
+
+
+@pytest.mark.parametrize(("at", "total"), [(89, 5), (90, 0)], ids=["just inside", "just outside"])
+@pytest.mark.parametrize("early", [False, True], ids=["exposure first", "observation first"])
+def test_an_attribution_window_ends_before_first_exposure_plus_window(at, total, early):
+    events = [shown(0), order(1, at, 5)]
+    world = World().batch(*(reversed(events) if early else events))
+    metrics = world.of()["metrics"]
+    assert metrics.get(("short", "early revenue"), (0, 0, 0))[2] == total
+    assert metrics["short", "revenue"][2] == 5
+
+
+def test_an_observation_that_comes_twice_counts_once():
+    world = World().batch(shown(0), order(1, 1), order(1, 1)).batch(order(1, 1))
+    assert orders(world) == (1, 1)
+    assert world.repeats == 2
+
+
+def test_a_first_exposure_that_moves_earlier_takes_in_what_waited_and_lets_go_of_what_is_too_late():
+    world = World().batch(shown(60), order(1, 30, 1), order(2, 140, 10))
+    assert world.of()["metrics"]["short", "early revenue"][:3] == (1, 1, 10)
+    world.batch(shown(20))
+    assert world.of()["metrics"]["short", "early revenue"][:3] == (1, 1, 1)
+    assert world.of()["metrics"]["short", "revenue"][:3] == (1, 2, 11)
+    assert world.of()["units"] == {"short": 1}
+    assert world.of()["windows"]["exposures", 60_000, T, "short"] == 1
+    assert ("exposures", 60_000, T + 60_000, "short") not in world.of()["windows"]
+
+
+@pytest.mark.parametrize("arrival", list(permutations(["short", "long", "control"])))
+def test_a_crossover_leaves_all_arms_and_is_counted_in_each_it_saw(arrival):
+    world = World().batch(shown(0, "control", "user:2"), order(7, 5, 3, "user:2"))
+    alone = world.of()
+    for i, variant in enumerate(arrival):
+        world.batch(shown(i, variant), order(100 + i, 10, 4))
+    found = world.of()
+    assert found["crossovers"] == {"short": 1, "long": 1, "control": 1}
+    assert {k: v for k, v in found.items() if k not in {"crossovers", "as_of"}} == {
+        k: v for k, v in alone.items() if k not in {"crossovers", "as_of"}
+    }
+
+
+def test_a_unit_with_several_orders_in_a_window_is_one_unit_of_it():
+    world = World().batch(shown(0), order(1, 1), order(2, 2)).batch(order(3, 3), order(4, 65))
+    windows = world.of()["windows"]
+    assert windows["units", 60_000, T, "short", "orders"] == 1
+    assert windows["events", 60_000, T, "short", "orders"] == 3
+    assert windows["units", 60_000, T + 60_000, "short", "orders"] == 1
+    assert windows["units", 300_000, T, "short", "orders"] == 1
+
+
+def test_cents_add_up():
+    world = World().batch(shown(0), *(order(i, 1, 0.1) for i in range(1, 11)))
+    assert world.of()["metrics"]["short", "revenue"][2:4] == (1, 1)
+
+
+def test_a_calm_ledger_remembers_beyond_the_horizon():
+    day = 24 * 3_600_000
+    world = World().batch(shown(0), order(1, 1)).batch(order(2, 2), arrival=T + 30 * day)
+    world.batch(order(1, 1), arrival=T + 30 * day)
+    assert orders(world) == (1, 2)
+
+
+def test_a_long_ledger_lets_go_of_what_arrived_before_the_horizon_but_totals_stay():
+    day = 24 * 3_600_000
+    world = World().batch(shown(0), *(order(i, 1, 2) for i in range(40)))
+    world.batch(*(order(i, 2, 2) for i in range(100, 164)), arrival=T + 8 * day)
+    ledger = orjson.loads(world.store["user:1"])["l"]
+    assert min(ledger[3]) == T + 8 * day
+    assert world.of()["metrics"]["short", "revenue"][:3] == (1, 104, 208)
+    # Cumulative results are taken back in full nevertheless.
+    world.batch(shown(0, "long"))
+    assert world.of()["metrics"] == {}
+
+
+def test_a_ledger_has_a_hard_bound_and_evictions_are_told():
+    world = World(LedgerSettings(most=16)).batch(*(order(i, i) for i in range(40)))
+    times = orjson.loads(world.store["user:1"])["l"][2]
+    assert len(times) == 40 - world.evicted <= 16
+    assert times == sorted(times)
+    assert times[-1] == T + 39_000
+
+
+def test_a_metric_that_a_spec_gains_later_takes_nothing_back_that_it_never_counted():
+    record = {}
+    grown = PLAN.runs["checkout", "1.0.0"]
+    bare = type(grown)(
+        grown.key, grown.experiment, grown.version, grown.variants, grown.measures[:1]
+    )
+    only_orders = PLAN.event("shop.order", "1.0.0")
+    first = type(only_orders)(only_orders.name, ("amount",), {grown.key: bare.measures})
+    total = Total()
+    for plan, variant in ((bare, "short"), (grown, "long")):
+        changes = defaultdict(RunChanges)
+        unit = Unit(record, SIZES, changes.__getitem__)
+        unit.expose(plan, variant, T)
+        unit.observe(first, 1, T, {"amount": 3}, arrival=T, settings=LedgerSettings())
+        total.add(changes[grown.key])
+    assert total.figures()["metrics"] == {}
+    assert total.figures()["windows"] == {}
