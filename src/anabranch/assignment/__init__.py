@@ -1,1 +1,42 @@
-"""To be described."""
+"""Who gets which variant: hashing, targeting expressions, policies and the evaluator. Pure."""
+
+from anabranch.assignment.check import compile_spec
+from anabranch.assignment.context import ExperimentContext, Identified, unit_of
+from anabranch.assignment.evaluation import Evaluation, Reason
+from anabranch.assignment.evaluator import ExperimentEvaluator, PolicyChecker
+from anabranch.assignment.expressions import Expression, compile_expression
+from anabranch.assignment.hashing import bucket
+from anabranch.assignment.plan import Moment, Plan, Undecided
+from anabranch.assignment.policy import (
+    FieldDecision,
+    PolicyDecision,
+    PolicyEngine,
+    PolicyRelationship,
+    PolicyRequest,
+    PolicyResource,
+    PolicySubject,
+)
+
+__all__ = [
+    "Evaluation",
+    "ExperimentContext",
+    "ExperimentEvaluator",
+    "Expression",
+    "FieldDecision",
+    "Identified",
+    "Moment",
+    "Plan",
+    "PolicyChecker",
+    "PolicyDecision",
+    "PolicyEngine",
+    "PolicyRelationship",
+    "PolicyRequest",
+    "PolicyResource",
+    "PolicySubject",
+    "Reason",
+    "Undecided",
+    "bucket",
+    "compile_expression",
+    "compile_spec",
+    "unit_of",
+]
