@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from anabranch.errors import SettingsError
 
-__all__ = ["DAY", "HOUR", "MINUTE", "WindowSettings", "rfc3339", "size_name", "window_start"]
+__all__ = ["DAY", "HOUR", "MINUTE", "WindowSettings", "size_name", "window_start"]
 
 SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +60,3 @@ def size_name(size: int) -> str:
         if size % unit == 0:
             return f"{size // unit}{name}"
     return f"{size}ms"
-
-
-def rfc3339(time: int) -> str:
-    """Milliseconds since the epoch in UTC: ``2026-01-02T03:04:05.000Z`` (RFC 3339)."""
-    moment = _EPOCH + timedelta(milliseconds=time)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -32,13 +32,15 @@ from anabranch.errors import (
     MalformedEventError,
     UnknownExperimentError,
 )
+from anabranch.events.cloudevents import format_time
 from anabranch.events.models import Delta, MetricDelta
+from anabranch.events.problems import explain
 from anabranch.metrics.exact import EXACT, from_text, text
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import run_key
 from anabranch.metrics.sketch import add_bins
 from anabranch.metrics.watermark import watermark
-from anabranch.metrics.windows import HOUR, WindowSettings, rfc3339
+from anabranch.metrics.windows import HOUR, WindowSettings
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
 from anabranch.processors.reports import EXPOSURES, Arm, metric_window, results
 from anabranch.specs import Catalog, ExperimentSpec
@@ -118,9 +120,9 @@ class AggregateProcessor:
         try:
             delta = self._decode(record.value)
         except msgspec.ValidationError as error:
-            raise EventSchemaError(f"not a delta: {error}") from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise MalformedEventError(f"not JSON: {error}") from error
+            raise EventSchemaError(explain(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise MalformedEventError(f"not JSON: {error}") from None
         if delta.format > FORMAT:
             raise EventSchemaError(
                 f"the delta has format {delta.format}, and this program reads up to {FORMAT}: "
@@ -147,7 +149,7 @@ class AggregateProcessor:
         return spec
 
     def _late(self, delta: Delta, late: int, before: int | None) -> LateEventError:
-        reached = "" if before is None else f" (the watermark is {rfc3339(before)})"
+        reached = "" if before is None else f" (the watermark is {format_time(before)})"
         return LateEventError(
             f"{late} of {len(delta.windows)} window updates of {delta.experiment!r} "
             f"{delta.version} are for windows older than the retention of "

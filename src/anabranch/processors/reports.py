@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
+from anabranch.events.cloudevents import format_time
 from anabranch.events.models import (
     Comparison,
     Interval,
@@ -19,7 +20,7 @@ from anabranch.events.models import (
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.results import ArmFigures, arm_figures, contrast, expected_shares, value_of
 from anabranch.metrics.sample_ratio import sample_ratio
-from anabranch.metrics.windows import rfc3339, size_name
+from anabranch.metrics.windows import size_name
 from anabranch.specs import ExperimentSpec, SuccessMetric
 
 __all__ = ["EXPOSURES", "Arm", "metric_window", "results"]
@@ -53,7 +54,7 @@ def results(spec: ExperimentSpec, arms: Mapping[str, Arm], as_of: int) -> Result
         experiment=spec.key,
         version=spec.version,
         digest=spec.digest,
-        as_of=rfc3339(as_of),
+        as_of=format_time(as_of),
         control=spec.control_variant,
         variants=[
             VariantResult(id=variant, units=arm.units, crossovers=arm.crossovers)
@@ -146,7 +147,7 @@ def metric_window(
         aggregation = known.aggregation
         value = value_of(aggregation, units=units, events=events, total=total, bins=bins)
     name = size_name(size)
-    begins = rfc3339(start)
+    begins = format_time(start)
     key = f"{spec.key}|{spec.version}|{variant}|{metric}|{name}|{begins}"
     return key.encode(), MetricWindow(
         experiment=spec.key,
@@ -154,7 +155,7 @@ def metric_window(
         variant=variant,
         metric=metric,
         aggregation=aggregation,
-        window=Window(start=begins, end=rfc3339(start + size), size=name),
+        window=Window(start=begins, end=format_time(start + size), size=name),
         units=units,
         events=events,
         sum=float(total),

@@ -1,0 +1,399 @@
+"""Attribute: exposures and observations of units into deltas of experiments.
+
+State of a task, whose partition holds whole units:
+
+==============  ================================================================================
+``u|unit``      the unit's record, see :mod:`anabranch.metrics.attribution`
+``m|task``      greatest event time by source, the watermark, and for each run what it has been
+                told: as-of and watermark
+==============  ================================================================================
+
+The watermark is the lesser of the two sources' greatest event times. A source that has delivered
+nothing so far does not hold it back, nor does one that brings nothing while the other has moved
+more than ``WindowSettings.idle_ms`` beyond it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, Final
+
+import msgspec
+from mmh3 import hash64
+
+from anabranch.errors import (
+    EmptyEventError,
+    EventSchemaError,
+    FutureEventError,
+    InvalidEventError,
+    MalformedEventError,
+    UnknownExperimentError,
+    UnknownVariantError,
+)
+from anabranch.events.cloudevents import Limits, format_time
+from anabranch.events.decoding import decode_exposure
+from anabranch.events.models import (
+    Delta,
+    MetricDelta,
+    Observation,
+    VariantDelta,
+    WindowDelta,
+    WindowMetricDelta,
+)
+from anabranch.events.problems import explain
+from anabranch.metrics.attribution import Unit
+from anabranch.metrics.changes import RunChanges
+from anabranch.metrics.exact import check, text
+from anabranch.metrics.ledger import LedgerSettings, Values
+from anabranch.metrics.plan import EventPlan, Plan, RunPlan
+from anabranch.metrics.watermark import watermark
+from anabranch.metrics.windows import MINUTE, WindowSettings
+from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
+from anabranch.specs import Catalog
+from anabranch.specs.explain import nearest
+
+__all__ = ["AttributeProcessor"]
+
+HEARTBEAT_MS: Final = MINUTE
+"""A run with nothing to tell is told the watermark after it has moved on by so much."""
+
+WINDOWS_PER_DELTA: Final = 500
+"""A batch that touches more windows of a run is told in several deltas, to bound their size."""
+
+EARLIEST: Final = -62_135_596_800_000
+"""The first millisecond of the year 1: no event time lies before it."""
+
+_TASK: Final = b"m|task"
+_UNITS: Final = frozenset({"user", "session", "organization"})
+_NO_VALUES: Final[Values] = {}
+
+_Exposed = tuple[RunPlan, str, str, int]
+"""Run, variant, unit, time."""
+
+_Observed = tuple[EventPlan, str, int, int, Values]
+"""Event, unit, identity, time, values."""
+
+
+class AttributeProcessor:
+    """Sources ``exposures`` and ``observations``; output ``deltas``.
+
+    Exposures of a batch are taken before its observations, each in offset order; the sums that
+    come of it do not depend on that.
+
+    Args:
+        catalog: The specs: which events count for which metrics of which runs.
+        windows: Sizes of the windows, and how long a silent source holds the watermark back.
+        ledger: How long and how much is remembered of each unit.
+        limits: Of exposures: size, and how far clocks may differ (of observations too).
+
+    Counters: ``exposures``, ``repeated_exposures``, ``observations``, ``repeated_observations``,
+    ``unused_observations``, ``ledger_evictions``, ``deltas``, ``heartbeats``.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        windows: WindowSettings | None = None,
+        ledger: LedgerSettings | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._plan = Plan(catalog)
+        self._known = self._plan.run_keys
+        self._catalog = catalog
+        self._windows = windows or WindowSettings()
+        self._ledger = ledger or LedgerSettings()
+        self._limits = limits or Limits()
+        self._decode = msgspec.json.Decoder(Observation).decode
+        self._encode = msgspec.json.Encoder().encode
+
+    def process(self, batch: Batch, state: State, cache: Cache, out: Outputs) -> None:
+        del cache
+        task = state.get(_TASK)
+        if task is None:
+            task = {"clocks": {}, "watermark": None, "runs": {}}
+            state.put(_TASK, task)
+        exposures, exposed_until = self._exposures(batch, out)
+        observations, observed_until = self._observations(batch, out)
+        stream_time = self._advance(
+            task, {"exposures": exposed_until, "observations": observed_until}
+        )
+        if stream_time is None:
+            return
+        changes: defaultdict[str, RunChanges] = defaultdict(RunChanges)
+        units = _Units(state, self._windows.sizes_ms, changes.__getitem__)
+        _count(out, "exposures", len(exposures))
+        _count(
+            out,
+            "repeated_exposures",
+            sum(not units[unit].expose(run, variant, at) for run, variant, unit, at in exposures),
+        )
+        repeated = evicted = 0
+        for event, unit, identity, time, values in observations:
+            gone = units[unit].observe(
+                event, identity, time, values, arrival=stream_time, settings=self._ledger
+            )
+            if gone is None:
+                repeated += 1
+            else:
+                evicted += gone
+        _count(out, "repeated_observations", repeated)
+        _count(out, "ledger_evictions", evicted)
+        self._tell(task, batch.partition, stream_time, changes, out)
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def _exposures(self, batch: Batch, out: Outputs) -> tuple[list[_Exposed], int | None]:
+        """Those that name a variant of a known run, and the greatest time of them."""
+        found: list[_Exposed] = []
+        until: int | None = None
+        for record in batch.sources["exposures"]:
+            try:
+                exposure = decode_exposure(record, now=batch.now, limits=self._limits)
+                data = exposure.data
+                run = self._run(data.experiment, exposure.version)
+                if data.variant not in run.variants:
+                    raise UnknownVariantError(
+                        f"experiment {run.experiment!r} {run.version} has no variant "
+                        f"{data.variant!r}: it has {', '.join(sorted(run.variants))}"
+                    )
+                _check_unit(data.unit)
+            except InvalidEventError as error:
+                out.dead_letter(record, error)
+                continue
+            found.append((run, data.variant, data.unit, exposure.time))
+            if until is None or exposure.time > until:
+                until = exposure.time
+        return found, until
+
+    def _run(self, experiment: str, version: str) -> RunPlan:
+        run = self._plan.runs.get((experiment, version))
+        if run is not None:
+            return run
+        versions = [spec.version for spec in self._catalog.experiments.versions(experiment)]
+        remedy = (
+            f"its versions are {', '.join(versions)}"
+            if versions
+            else nearest(experiment, self._catalog.experiments.keys())
+        )
+        raise UnknownExperimentError(f"there is no experiment {experiment!r} {version}: {remedy}")
+
+    def _observations(self, batch: Batch, out: Outputs) -> tuple[list[_Observed], int | None]:
+        """Those that some metric uses, and the greatest time of all."""
+        found: list[_Observed] = []
+        until: int | None = None
+        latest = batch.now + self._limits.future_tolerance_ms
+        records = batch.sources["observations"]
+        unused = 0
+        for record in records:
+            try:
+                seen = self._decode_observation(record)
+                time = seen.time
+                if not EARLIEST <= time <= latest:
+                    raise _out_of_time(time, batch.now, self._limits)
+                event = self._plan.event(seen.name, seen.version)
+                values = _values(event, seen) if event is not None else _NO_VALUES
+            except InvalidEventError as error:
+                out.dead_letter(record, error)
+                continue
+            if until is None or time > until:
+                until = time
+            if event is None:
+                unused += 1
+                continue
+            identity = hash64(f"{seen.source}\0{seen.id}")[0]
+            found.append((event, seen.unit, identity, time, values))
+        _count(out, "observations", len(records))
+        _count(out, "unused_observations", unused)
+        return found, until
+
+    def _decode_observation(self, record: Record) -> Observation:
+        if record.value is None:
+            raise EmptyEventError("an observation without a value: the topic is not compacted")
+        try:
+            seen = self._decode(record.value)
+        except msgspec.ValidationError as error:
+            raise EventSchemaError(explain(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise MalformedEventError(f"not JSON: {error}") from None
+        _check_unit(seen.unit)
+        return seen
+
+    # -- event time ---------------------------------------------------------------------------
+
+    def _advance(self, task: dict[str, Any], until: dict[str, int | None]) -> int | None:
+        """Move the sources' clocks and the watermark; the watermark."""
+        clocks: dict[str, int] = task["clocks"]
+        live = set()
+        for source, time in until.items():
+            if time is not None:
+                live.add(source)
+                clocks[source] = max(clocks.get(source, time), time)
+        reached = watermark(clocks, self._windows.idle_ms, live=live, before=task["watermark"])
+        task["watermark"] = reached
+        return reached
+
+    # -- telling ------------------------------------------------------------------------------
+
+    def _tell(
+        self,
+        task: dict[str, Any],
+        partition: int,
+        reached: int,
+        changes: dict[str, RunChanges],
+        out: Outputs,
+    ) -> None:
+        """A delta for each run that changed; for the others the time, now and then."""
+        runs: dict[str, list[int]] = task["runs"]
+        deltas = heartbeats = 0
+        for key in sorted(runs.keys() | changes.keys()):
+            run = self._known.get(key)
+            if run is None:
+                continue
+            change = changes.get(key)
+            told = runs.get(key)
+            made = [] if change is None else _deltas(run, change, told, partition, reached)
+            if not made:
+                if told is None or reached < told[1] + HEARTBEAT_MS:
+                    continue
+                made = [_delta(run, partition, reached, told[0])]
+                heartbeats += 1
+            for delta in made:
+                out.send("deltas", run.experiment.encode(), self._encode(delta))
+            runs[key] = [made[0].as_of, reached]
+            deltas += len(made)
+        _count(out, "deltas", deltas)
+        _count(out, "heartbeats", heartbeats)
+
+
+class _Units(dict[str, Unit]):
+    """The units that a batch touches, each read from state once."""
+
+    def __init__(
+        self, state: State, sizes: tuple[int, ...], changes: Callable[[str], RunChanges]
+    ) -> None:
+        super().__init__()
+        self._state = state
+        self._sizes = sizes
+        self._changes = changes
+
+    def __missing__(self, name: str) -> Unit:
+        key = b"u|" + name.encode()
+        record = self._state.get(key)
+        if record is None:
+            record = {}
+            self._state.put(key, record)
+        unit = self[name] = Unit(record, self._sizes, self._changes)
+        return unit
+
+
+def _count(out: Outputs, name: str, n: int) -> None:
+    if n:
+        out.count(name, n)
+
+
+def _out_of_time(time: int, now: int, limits: Limits) -> InvalidEventError:
+    if time < EARLIEST:
+        return EventSchemaError(
+            f"time: {time} lies before the year 1: send milliseconds since 1970"
+        )
+    return FutureEventError(
+        f"time: {format_time(time)} lies more than {limits.future_tolerance_ms / 1000:g} s ahead "
+        f"of the clock ({format_time(now)}): set the sender's clock"
+    )
+
+
+def _check_unit(unit: str) -> None:
+    kind, _, name = unit.partition(":")
+    if not name or kind not in _UNITS:
+        raise EventSchemaError(
+            f"unit {unit[:80]!r} is no unit: write user:ID, session:ID or organization:ID"
+        )
+
+
+def _values(event: EventPlan, seen: Observation) -> Values:
+    """The values that metrics add up. One that is absent or null is not counted by its metrics.
+
+    Raises:
+        EventSchemaError: a value is there but cannot be added up.
+    """
+    found: Values = {}
+    for name in event.properties:
+        value = seen.properties.get(name)
+        if value is not None:
+            found[name] = check(value, f"property {name!r} of event {seen.name!r}")
+    return found
+
+
+def _deltas(
+    run: RunPlan, change: RunChanges, told: list[int] | None, partition: int, reached: int
+) -> list[Delta]:
+    """What has changed as deltas; none if nothing has. Changes that cancel out are left away."""
+    variants = {}
+    for name, of_variant in change.variants.items():
+        metrics = {
+            metric: MetricDelta(
+                converted=moments.converted,
+                events=moments.events,
+                sum=text(moments.sum),
+                sum_squares=text(moments.sum_squares),
+                event_squares=text(moments.event_squares),
+                bins=moments.bins,
+            )
+            for metric, moments in of_variant.moments.items()
+            if moments
+        }
+        if metrics or of_variant.units or of_variant.crossovers:
+            variants[name] = VariantDelta(
+                units=of_variant.units, crossovers=of_variant.crossovers, metrics=metrics
+            )
+    windows = _windows(change)
+    as_of = change.as_of
+    if told is not None and (as_of is None or as_of < told[0]):
+        as_of = told[0]
+    if as_of is None or not (variants or windows or told is None or as_of > told[0]):
+        return []
+    first = _delta(run, partition, reached, as_of)
+    first.variants = variants
+    first.windows = windows[:WINDOWS_PER_DELTA]
+    made = [first]
+    for at in range(WINDOWS_PER_DELTA, len(windows), WINDOWS_PER_DELTA):
+        more = _delta(run, partition, reached, as_of)
+        more.windows = windows[at : at + WINDOWS_PER_DELTA]
+        made.append(more)
+    return made
+
+
+def _windows(change: RunChanges) -> list[WindowDelta]:
+    found = []
+    for (size, start, variant), window in sorted(change.windows.items(), key=itemgetter(0)):
+        metrics = {
+            metric: WindowMetricDelta(
+                units=cell.units, events=cell.events, sum=text(cell.sum), bins=cell.bins
+            )
+            for metric, cell in window.cells.items()
+            if cell
+        }
+        if metrics or window.exposures:
+            found.append(
+                WindowDelta(
+                    start=start,
+                    size=size,
+                    variant=variant,
+                    exposures=window.exposures,
+                    metrics=metrics,
+                )
+            )
+    return found
+
+
+def _delta(run: RunPlan, partition: int, reached: int, as_of: int) -> Delta:
+    return Delta(
+        experiment=run.experiment,
+        version=run.version,
+        source=partition,
+        watermark=reached,
+        as_of=as_of,
+    )
