@@ -1,0 +1,189 @@
+"""What the board keeps of one experiment run (an experiment in one version)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from anabranch.specs import ExperimentSpec
+from anabranch.web.rings import HISTORY_SECONDS, SecondCounts, WindowSeries
+
+__all__ = ["Run"]
+
+SERIES_KEPT = 400
+"""Series (metric, window size and variant) of one run."""
+
+VARIANTS_KEPT = 64
+"""Variants of one run whose exposures and assignments are counted."""
+
+SeriesKey = tuple[str, str, str]
+"""Metric, window size, variant."""
+
+
+class Run:
+    """One experiment run, with bounded memory.
+
+    ``changed_at``, ``results_at`` and ``reset_at`` are board versions: when anything, the results,
+    or something that was taken away changed last.
+    """
+
+    def __init__(self, experiment: str, version: str) -> None:
+        self.experiment = experiment
+        self.version = version
+        self.spec: ExperimentSpec | None = None
+        self.assignments = SecondCounts()
+        self.assigned: dict[str, int] = {}
+        self.exposures: dict[str, SecondCounts] = {}
+        self.results: dict[str, Any] | None = None
+        self.series: dict[SeriesKey, WindowSeries] = {}
+        self.aggregations: dict[str, str] = {}
+        self.changed_at = 0
+        self.results_at = 0
+        self.reset_at = 0
+        self.last_arrival: int | None = None
+
+    @property
+    def id(self) -> str:
+        """``key@version``."""
+        return f"{self.experiment}@{self.version}"
+
+    # -- what arrives -------------------------------------------------------------------------
+
+    def assigned_to(self, variant: str, second: int) -> None:
+        """Count an assignment."""
+        self.assignments.add(second)
+        if variant in self.assigned or len(self.assigned) < VARIANTS_KEPT:
+            self.assigned[variant] = self.assigned.get(variant, 0) + 1
+
+    def exposed_to(self, variant: str, second: int) -> None:
+        """Count an exposure."""
+        counts = self.exposures.get(variant)
+        if counts is None:
+            if len(self.exposures) >= VARIANTS_KEPT:
+                return
+            counts = self.exposures[variant] = SecondCounts()
+        counts.add(second)
+
+    def window(
+        self, key: SeriesKey, aggregation: str, start: int, point: dict[str, Any], version: int
+    ) -> None:
+        """Set a metric window."""
+        series = self.series.get(key)
+        if series is None:
+            if len(self.series) >= SERIES_KEPT:
+                return
+            series = self.series[key] = WindowSeries()
+        self.aggregations[key[0]] = aggregation
+        series.put(start, point, version)
+
+    def drop_window(self, key: SeriesKey, start: int, version: int) -> None:
+        """Forget a metric window whose record was deleted."""
+        series = self.series.get(key)
+        if series is not None and series.remove(start):
+            self.reset_at = version
+            if not len(series):
+                del self.series[key]
+
+    # -- what is shown ------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, Any]:
+        """A line of the list of experiments."""
+        units = None
+        if self.results is not None:
+            units = sum(variant["units"] for variant in self.results["variants"])
+        return {
+            "id": self.id,
+            "experiment": self.experiment,
+            "version": self.version,
+            "title": self.spec.meta.title if self.spec else "",
+            "status": self.spec.status.value if self.spec else None,
+            "assignments": self.assignments.total,
+            "units": units,
+            "asOf": self.results["asOf"] if self.results else None,
+            "lastArrival": self.last_arrival,
+        }
+
+    def detail(self, now: int, since: int) -> dict[str, Any]:
+        """Everything of the run, or what changed after the board's version ``since``.
+
+        Args:
+            now: Milliseconds since the epoch.
+            since: 0, or lower than ``reset_at``, gives everything.
+        """
+        whole = since == 0 or since < self.reset_at
+        shown: dict[str, Any] = {
+            "id": self.id,
+            "experiment": self.experiment,
+            "version": self.version,
+            "whole": whole,
+            "rates": self._rates(now),
+            "totals": {
+                "assignments": dict(sorted(self.assigned.items())),
+                "exposures": {v: c.total for v, c in sorted(self.exposures.items())},
+            },
+            "windows": self._windows(0 if whole else since),
+        }
+        if whole:
+            shown["spec"] = self._spec()
+        if whole or self.results_at > since:
+            shown["results"] = self.results
+        return shown
+
+    def _rates(self, now: int) -> dict[str, Any]:
+        """Counts per second, of whole seconds only: the one that runs would look like a drop."""
+        end = now // 1000
+        firsts = [
+            counts.first
+            for counts in (self.assignments, *self.exposures.values())
+            if counts.first is not None
+        ]
+        start = max(min(firsts, default=end), end - HISTORY_SECONDS + 1)
+        return {
+            "start": start,
+            "assignments": self.assignments.between(start, end),
+            "exposures": {v: c.between(start, end) for v, c in sorted(self.exposures.items())},
+        }
+
+    def _windows(self, since: int) -> list[dict[str, Any]]:
+        groups: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+        for (metric, size, variant), series in sorted(self.series.items()):
+            points = series.since(since)
+            if points:
+                groups.setdefault((metric, size), {})[variant] = points
+        return [
+            {
+                "metric": metric,
+                "size": size,
+                "aggregation": self.aggregations[metric],
+                "variants": variants,
+            }
+            for (metric, size), variants in groups.items()
+        ]
+
+    def _spec(self) -> dict[str, Any] | None:
+        """What people wrote about the run; None where its spec is not known here."""
+        spec = self.spec
+        if spec is None:
+            return None
+        return {
+            "title": spec.meta.title,
+            "description": spec.meta.description,
+            "owners": list(spec.meta.owners),
+            "status": spec.status.value,
+            "allocation": spec.allocation.type,
+            "control": spec.control_variant,
+            "variants": [
+                {"id": variant.id, "name": variant.name, "description": variant.description}
+                for variant in spec.variants
+            ],
+            "metrics": [
+                {
+                    "name": metric.name,
+                    "aggregation": metric.aggregation,
+                    "event": metric.telemetry_event.label,
+                    "property": metric.property,
+                    "direction": metric.direction,
+                    "target": metric.target,
+                }
+                for metric in spec.success_metrics
+            ],
+        }

@@ -1,0 +1,116 @@
+// Lines over time, by uPlot. A chart lives in an element with data-chart; the page's description
+// leaves what is inside alone.
+
+import { clock, number } from "./format.js";
+
+const HEIGHT = 190;
+const DASHES = [[], [7, 3], [2, 3], [10, 3, 2, 3], [4, 4], [1, 4]];
+const live = new Map();
+
+const resized = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    const chart = live.get(target.dataset.chart);
+    const width = Math.floor(contentRect.width);
+    if (chart && width > 0 && width !== chart.plot.width) chart.plot.setSize({ width, height: HEIGHT });
+  }
+});
+
+/** Create, feed and remove charts: key to {series: [{label, index}], data, zero, fill, points}. */
+export function syncCharts(root, wanted) {
+  const style = getComputedStyle(document.documentElement);
+  for (const [key, chart] of live) {
+    if (!wanted.has(key) || !chart.element.isConnected) drop(key, chart);
+  }
+  for (const element of root.querySelectorAll("[data-chart]")) {
+    const key = element.dataset.chart;
+    const spec = wanted.get(key);
+    if (!spec) continue;
+    const signature = JSON.stringify(spec.series) + document.documentElement.dataset.painted;
+    let chart = live.get(key);
+    if (chart && chart.signature !== signature) {
+      drop(key, chart);
+      chart = null;
+    }
+    if (!chart) {
+      chart = { element, signature, plot: create(element, spec, style) };
+      live.set(key, chart);
+      resized.observe(element);
+    } else {
+      chart.plot.setData(spec.data);
+    }
+  }
+}
+
+function drop(key, chart) {
+  resized.unobserve(chart.element);
+  chart.plot.destroy();
+  live.delete(key);
+}
+
+function create(element, spec, style) {
+  const color = (name) => style.getPropertyValue(name).trim();
+  const axis = {
+    stroke: color("--muted"),
+    font: "12px system-ui, sans-serif",
+    grid: { stroke: color("--grid"), width: 1 },
+    ticks: { show: false },
+  };
+  const options = {
+    width: Math.max(200, Math.floor(element.clientWidth)),
+    height: HEIGHT,
+    padding: [10, 12, 0, 0],
+    legend: { show: false },
+    cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
+    scales: {
+      x: { time: true },
+      y: { range: (_, low, high) => yRange(spec.zero, low, high) },
+    },
+    axes: [
+      { ...axis, grid: { show: false }, size: 30, space: 70, values: (_, ticks) => times(ticks) },
+      { ...axis, size: 52, space: 36, values: (_, ticks) => ticks.map(number) },
+    ],
+    series: [
+      {},
+      ...spec.series.map(({ label, index }) => ({
+        label,
+        stroke: color(`--series-${index}`),
+        width: 2,
+        fill: spec.fill ? `${color(`--series-${index}`)}1f` : undefined,
+        dash: DASHES[index],
+        spanGaps: false,
+        points: {
+          show: spec.points ? (plot) => plot.data[0].length <= 60 : false,
+          size: 6,
+          fill: color(`--series-${index}`),
+        },
+      })),
+    ],
+    hooks: { setCursor: [(plot) => readOut(element, plot)] },
+  };
+  return new uPlot(options, spec.data, element);
+}
+
+function yRange(zero, low, high) {
+  if (low === null || high === null) return [0, 1];
+  if (zero) return [0, high > 0 ? high * 1.12 : 1];
+  const pad = (high - low) * 0.15 || Math.abs(high) * 0.1 || 1;
+  return [low >= 0 ? Math.max(0, low - pad) : low - pad, high + pad];
+}
+
+function times(ticks) {
+  const step = ticks.length > 1 ? ticks[1] - ticks[0] : 60;
+  return ticks.map((tick) => clock(tick * 1000, step < 60));
+}
+
+/** Tell the values under the pointer in the chart's legend. */
+function readOut(element, plot) {
+  const at = plot.cursor.idx;
+  const figure = element.closest("figure");
+  const time = figure.querySelector("[data-at]");
+  const over = plot.cursor.left >= 0 && at !== null && at !== undefined;
+  if (time) time.textContent = over ? clock(plot.data[0][at] * 1000) : "";
+  figure.querySelectorAll("[data-read]").forEach((cell, i) => {
+    const value = over ? plot.data[i + 1]?.[at] : undefined;
+    cell.textContent = value === undefined ? "" : value === null ? "no data" : number(value);
+  });
+}

@@ -1,0 +1,99 @@
+// What went wrong: alerts, and records that no stage could process.
+
+import { h } from "./dom.js";
+import * as format from "./format.js";
+import { panel, quiet } from "./parts.js";
+import { serverNow, state } from "./state.js";
+
+const HIDDEN = new Set(["kind", "type", "message", "experiment", "version"]);
+
+export function alertsPanel(run) {
+  const alerts = state.alerts.filter((a) => !a.experiment || !run || a.experiment === run.experiment);
+  return panel(
+    "alerts",
+    "Alerts",
+    null,
+    alerts.length
+      ? h(
+          "ol",
+          { class: "log", tabindex: "0", "aria-label": "Latest alerts" },
+          alerts.map((alert) =>
+            h(
+              "li",
+              null,
+              time(alert.at),
+              h("strong", null, alert.kind),
+              h("span", { class: "words" }, alert.message || facts(alert.data)),
+            ),
+          ),
+        )
+      : quiet("No alerts."),
+  );
+}
+
+function facts(data) {
+  return Object.entries(data)
+    .filter(([name]) => !HIDDEN.has(name))
+    .map(([name, value]) => `${name} ${typeof value === "number" ? format.number(value) : value}`)
+    .join(", ");
+}
+
+export function deadLettersPanel() {
+  const { total, topics, latest } = state.deadLetters;
+  const unread = Object.entries(state.unreadable);
+  return panel(
+    "dead-letters",
+    "Dead letters",
+    total ? "Records that could not be processed, kept as they came on <topic>.dlq." : null,
+    total
+      ? [
+          h(
+            "ul",
+            { class: "reasons" },
+            topics.flatMap(({ topic, reasons }) =>
+              Object.entries(reasons).map(([reason, n]) =>
+                h(
+                  "li",
+                  { "data-key": `${topic}:${reason}` },
+                  h("b", null, format.count(n)),
+                  h("span", null, reason),
+                  h("span", { class: "hint" }, topic),
+                ),
+              ),
+            ),
+          ),
+          h(
+            "ol",
+            { class: "log", tabindex: "0", "aria-label": "Latest dead letters" },
+            latest.slice(0, 50).map((letter) =>
+              h(
+                "li",
+                null,
+                time(letter.at),
+                h("strong", null, letter.reason),
+                h("span", { class: "words" }, letter.message),
+                h("code", null, place(letter)),
+              ),
+            ),
+          ),
+        ]
+      : quiet("None: every record could be processed."),
+    unread.length
+      ? h(
+          "p",
+          { class: "note" },
+          "This dashboard could not read ",
+          unread.map(([topic, n]) => `${format.count(n)} of ${topic}`).join(", "),
+          ". Its version may be older than the pipeline's.",
+        )
+      : null,
+  );
+}
+
+function place({ topic, partition, offset }) {
+  return partition === null || offset === null ? topic : `${topic}, partition ${partition}, offset ${offset}`;
+}
+
+function time(ms) {
+  return h("time", { datetime: new Date(ms).toISOString() }, format.moment(ms, serverNow()));
+}
