@@ -112,6 +112,10 @@ class ExperimentContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """
         return cls(**{_SPELLINGS[name]: given[name] for name in given if name in _SPELLINGS})
 
+    def asking_for(self, experiment: str) -> Self:
+        """The same context, asking for one experiment."""
+        return msgspec.structs.replace(self, experiment=experiment, _mapping=None)
+
     @property
     def mapping(self) -> dict[str, Any]:
         """What expressions see as ``context``: fields that are not there are undefined.

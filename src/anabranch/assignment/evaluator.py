@@ -103,6 +103,8 @@ class ExperimentEvaluator:
             now = self._clock()
         if not plan.needs_policy:
             return self._counted(plan.evaluate(context, now))
+        if context.experiment is None:  # so that the checker knows which one it is about
+            context = context.asking_for(plan.key)
         deliberation = plan.deliberate(context, now)
         try:
             ref = next(deliberation)
