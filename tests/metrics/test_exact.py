@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anabranch.errors import EventSchemaError
-from anabranch.metrics.exact import EXACT, ZERO, check, decimal, from_text, text
+from anabranch.metrics.exact import EXACT, check, decimal, from_text, text
 from tests.metrics.strategies import AMOUNTS
 
 
@@ -13,7 +13,7 @@ from tests.metrics.strategies import AMOUNTS
 def test_sums_and_squares_are_exact_in_any_order(values, random):
     expected = sum(Fraction(repr(v)) ** 2 for v in values)
     random.shuffle(values)
-    total = ZERO
+    total = EXACT.create_decimal(0)
     for value in values:
         amount = decimal(check(value, "it"))
         total = EXACT.add(total, EXACT.multiply(amount, amount))

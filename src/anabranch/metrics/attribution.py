@@ -25,7 +25,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from anabranch.metrics.changes import RunChanges
-from anabranch.metrics.exact import EXACT, ONE, decimal, from_text, text
+from anabranch.metrics.exact import EXACT, Exact, decimal, from_text, text
 from anabranch.metrics.ledger import Ledger, LedgerSettings, Values
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import EventPlan, Measure, RunPlan
@@ -36,8 +36,6 @@ __all__ = ["Unit"]
 
 _NEVER: Final = 1 << 62
 """Later than any event time."""
-
-_TWO: Final = Decimal(2)
 
 Span = tuple[int, int]
 """Event times from the first, before the second."""
@@ -241,18 +239,25 @@ class Unit:
     ) -> None:
         first, (variant,), totals = run
         of_variant = changes.variant(variant)
+        windows = [
+            (changes.window(size, time - time % size, variant), time - time % size, size)
+            for size in self._sizes
+        ]
+        seen_before = len(ledger) > 0
         for measure in measures:
             start, end = _span(measure, first)
             prop = measure.property
             if time >= end or (prop is not None and prop not in values):
                 continue
             value: int | float = 1 if prop is None else values[prop]
-            amount, bin_name = _count(totals, of_variant.metric(measure.name), measure, value, 1)
-            for size in self._sizes:
-                opens = time - time % size
-                cell = changes.window(size, opens, variant).cell(measure.name)
+            name = measure.name
+            amount, bin_name = _count(totals, of_variant.metric(name), measure, value, 1)
+            for window, opens, size in windows:
+                cell = window.cell(name)
                 cell.count(1, amount, bin_name)
-                if not ledger.has(measure.event, prop, max(opens, start), min(opens + size, end)):
+                if not seen_before or not ledger.has(
+                    measure.event, prop, max(opens, start), min(opens + size, end)
+                ):
                     cell.units += 1
 
 
@@ -274,55 +279,64 @@ def _bin(measure: Measure, value: float) -> str | None:
     return bin_of(value) if measure.sketched else None
 
 
-def _sums(kept: list[Any]) -> tuple[Decimal, Decimal]:
+def _sums(kept: list[Any]) -> tuple[Exact, Exact]:
     """Sum of the values and of their squares, of a unit's total."""
     if len(kept) == 1:
-        return Decimal(kept[0]), Decimal(kept[0])
+        return kept[0], kept[0]
     return from_text(kept[1]), from_text(kept[2])
 
 
 def _count(
     totals: dict[str, list[Any]], moments: Moments, measure: Measure, value: float, sign: int
-) -> tuple[Decimal, str | None]:
+) -> tuple[Exact, str | None]:
     """Count an observation for the unit (``sign`` 1) or take it back (-1): unit total, moments.
 
     Returns:
         The exact value and its bin.
     """
-    if measure.property is None:
-        kept = totals.setdefault(measure.name, [0])
-        was = Decimal(kept[0])
-        amount = square = ONE
-        bin_name = None
-    else:
-        kept = totals.setdefault(
-            measure.name, [0, "0", "0", {}] if measure.sketched else [0, "0", "0"]
-        )
-        was = from_text(kept[1])
-        amount = decimal(value)
-        square = EXACT.multiply(amount, amount)
-        bin_name = _bin(measure, value)
-    change = amount if sign > 0 else amount.copy_negate()
-    becomes = EXACT.add(was, change)
-    if sign < 0:
-        square = square.copy_negate()
-    # The square of the unit's total grows by this: change times (twice what was, plus change).
-    growth = EXACT.multiply(change, EXACT.add(EXACT.multiply(_TWO, was), change))
+    kept = totals.get(measure.name)
+    if kept is None:
+        kept = totals[measure.name] = _nothing(measure)
+    events = kept[0]
+    kept[0] = events + sign
     moments.events += sign
-    moments.sum = EXACT.add(moments.sum, change)
-    moments.sum_squares = EXACT.add(moments.sum_squares, growth)
-    moments.event_squares = EXACT.add(moments.event_squares, square)
-    if kept[0] == 0:
+    amount: Exact
+    if measure.property is None:
+        amount, bin_name = 1, None
+        moments.sum += sign
+        moments.sum_squares += 2 * sign * events + 1
+        moments.event_squares += sign
+    else:
+        amount, bin_name = decimal(value), _bin(measure, value)
+        _add_value(kept, moments, amount, sign)
+        if bin_name is not None:
+            add_bins(moments.bins, {bin_name: 1}, sign)
+            add_bins(kept[3], {bin_name: 1}, sign)
+    if events == 0:
         moments.converted += 1
-    kept[0] += sign
     if kept[0] == 0:
         moments.converted -= 1
-    if measure.property is not None:
-        kept[1] = text(becomes)
-        kept[2] = text(EXACT.add(from_text(kept[2]), square))
-    if bin_name is not None:
-        add_bins(moments.bins, {bin_name: 1}, sign)
-        add_bins(kept[3], {bin_name: 1}, sign)
-    if kept[0] == 0:
         del totals[measure.name]
     return amount, bin_name
+
+
+def _nothing(measure: Measure) -> list[Any]:
+    if measure.property is None:
+        return [0]
+    return [0, "0", "0", {}] if measure.sketched else [0, "0", "0"]
+
+
+def _add_value(kept: list[Any], moments: Moments, amount: Decimal, sign: int) -> None:
+    """Sums and squares; a unit's total that grows by d has a square that grows by d(2t + d)."""
+    square = EXACT.multiply(amount, amount)
+    if sign < 0:
+        amount, square = amount.copy_negate(), square.copy_negate()
+    was, was_squares = from_text(kept[1]), from_text(kept[2])
+    becomes = EXACT.add(was, amount)
+    moments.sum = EXACT.add(moments.sum, amount)
+    moments.sum_squares = EXACT.add(
+        moments.sum_squares, EXACT.multiply(amount, EXACT.add(was, becomes))
+    )
+    moments.event_squares = EXACT.add(moments.event_squares, square)
+    kept[1] = text(becomes)
+    kept[2] = text(EXACT.add(was_squares, square))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from anabranch.metrics.exact import EXACT, ZERO
+from anabranch.metrics.exact import EXACT, Exact
 from anabranch.metrics.moments import Moments
 
 __all__ = ["Cell", "RunChanges", "VariantChanges", "WindowChanges"]
@@ -18,13 +16,16 @@ class Cell:
     def __init__(self) -> None:
         self.units = 0
         self.events = 0
-        self.sum: Decimal = ZERO
+        self.sum: Exact = 0
         self.bins: dict[str, int] = {}
 
-    def count(self, sign: int, value: Decimal, bin_name: str | None) -> None:
+    def count(self, sign: int, value: Exact, bin_name: str | None) -> None:
         """One event more (``sign`` 1) or fewer (-1)."""
         self.events += sign
-        self.sum = EXACT.add(self.sum, value if sign > 0 else value.copy_negate())
+        if value == 1 and type(self.sum) is int:
+            self.sum += sign
+        else:
+            self.sum = EXACT.add(self.sum, EXACT.multiply(value, sign))
         if bin_name is not None:
             total = self.bins.get(bin_name, 0) + sign
             if total:

@@ -23,7 +23,7 @@ from typing import Final
 
 from anabranch.errors import EventSchemaError
 
-__all__ = ["EXACT", "GREATEST", "LEAST", "ONE", "ZERO", "check", "decimal", "from_text", "text"]
+__all__ = ["EXACT", "GREATEST", "LEAST", "Exact", "check", "decimal", "from_text", "text"]
 
 GREATEST: Final = 1e18
 """Largest magnitude of a value that a metric takes: nanoseconds since 1970 still fit."""
@@ -39,8 +39,8 @@ EXACT: Final = Context(
 """Arithmetic that raises rather than rounds. A square needs at most 37 digits before the point
 and 92 after it, which leaves room for more additions than there will ever be."""
 
-ZERO: Final = Decimal(0)
-ONE: Final = Decimal(1)
+Exact = Decimal | int
+"""An exact number. Counts stay integers, which are exact and cheaper; ``EXACT`` takes both."""
 
 
 def check(value: object, what: str) -> int | float:
@@ -93,6 +93,11 @@ def from_text(value: str) -> Decimal:
     return EXACT.create_decimal(value)
 
 
-def text(value: Decimal) -> str:
+def text(value: Exact) -> str:
     """Plain digits, one spelling for each number: ``"12.5"``, never ``"1.25E+1"``."""
-    return format(value.normalize(EXACT), "f") if value else "0"
+    if not value:
+        return "0"
+    digits = str(value)
+    if "E" in digits:
+        digits = format(value, "f")
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits

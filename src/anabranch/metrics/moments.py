@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any, Self
 
-from anabranch.metrics.exact import EXACT, ZERO, from_text, text
+from anabranch.metrics.exact import EXACT, Exact, from_text, text
 from anabranch.metrics.sketch import add_bins
 
 __all__ = ["Moments"]
@@ -29,9 +28,9 @@ class Moments:
         self,
         converted: int = 0,
         events: int = 0,
-        sum: Decimal = ZERO,  # noqa: A002  # the field's name everywhere
-        sum_squares: Decimal = ZERO,
-        event_squares: Decimal = ZERO,
+        sum: Exact = 0,  # noqa: A002  # the field's name everywhere
+        sum_squares: Exact = 0,
+        event_squares: Exact = 0,
         bins: dict[str, int] | None = None,
     ) -> None:
         self.converted = converted

@@ -17,9 +17,9 @@ p50 … p99    quantile over events           that quantile; no interval so far
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from fractions import Fraction
 
+from anabranch.metrics.exact import Exact
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import is_quantile
 from anabranch.metrics.sketch import quantile
@@ -62,7 +62,7 @@ class Contrast:
 
 
 def value_of(
-    aggregation: str, *, units: int, events: int, total: Decimal, bins: dict[str, int]
+    aggregation: str, *, units: int, events: int, total: Exact, bins: dict[str, int]
 ) -> float | None:
     """What the aggregation comes to over some events; None if there are none.
 
@@ -93,7 +93,7 @@ def arm_figures(aggregation: str, units: int, moments: Moments) -> ArmFigures:
         units=units,
         events=moments.events,
         converted=moments.converted,
-        rate=_ratio(Decimal(moments.converted), units),
+        rate=_ratio(moments.converted, units),
         sum=float(total),
         mean=_ratio(total, units),
         event_mean=_ratio(total, moments.events),
@@ -144,8 +144,8 @@ def expected_shares(spec: ExperimentSpec) -> dict[str, float]:
     return {variant: float(weight / total) for variant, weight in weights.items()}
 
 
-def _total(aggregation: str, moments: Moments) -> Decimal:
-    return Decimal(moments.converted) if aggregation == "unique" else moments.sum
+def _total(aggregation: str, moments: Moments) -> Exact:
+    return moments.converted if aggregation == "unique" else moments.sum
 
 
 def _sample(aggregation: str, units: int, moments: Moments) -> Sample:
@@ -155,6 +155,6 @@ def _sample(aggregation: str, units: int, moments: Moments) -> Sample:
     return Sample(units, Fraction(moments.sum), Fraction(moments.sum_squares))
 
 
-def _ratio(total: Decimal, count: int) -> float | None:
+def _ratio(total: Exact, count: int) -> float | None:
     """Correctly rounded: the division is of exact numbers."""
     return float(Fraction(total) / count) if count > 0 else None

@@ -19,7 +19,7 @@ cumulative results take it all the same.
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import InvalidOperation
 from typing import Any, Final
 
 import msgspec
@@ -35,7 +35,7 @@ from anabranch.errors import (
 from anabranch.events.cloudevents import format_time
 from anabranch.events.models import Delta, MetricDelta
 from anabranch.events.problems import explain
-from anabranch.metrics.exact import EXACT, from_text, text
+from anabranch.metrics.exact import EXACT, Exact, from_text, text
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import run_key
 from anabranch.metrics.sketch import add_bins
@@ -177,10 +177,11 @@ class AggregateProcessor:
             window = state.get(_window_state((experiment, version, size, start)))
             if spec is None or window is None:
                 continue
+            total: Exact
             for variant, metric in sorted(cells):
                 if metric == EXPOSURES:
                     count = window["exposures"].get(variant, 0)
-                    units, events, total, bins = count, count, Decimal(count), {}
+                    units, events, total, bins = count, count, count, {}
                 else:
                     units, events, digits, bins = window["cells"][variant][metric]
                     total = from_text(digits)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from anabranch.events.cloudevents import format_time
 from anabranch.events.models import (
@@ -17,6 +16,7 @@ from anabranch.events.models import (
     VariantResult,
     Window,
 )
+from anabranch.metrics.exact import Exact
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.results import ArmFigures, arm_figures, contrast, expected_shares, value_of
 from anabranch.metrics.sample_ratio import sample_ratio
@@ -132,7 +132,7 @@ def metric_window(
     size: int,
     units: int,
     events: int,
-    total: Decimal,
+    total: Exact,
     bins: dict[str, int],
     revision: int,
     final: bool,
