@@ -1,1 +1,13 @@
-"""To be described."""
+"""The demonstration: specs of an experiment, and made-up traffic for it."""
+
+from anabranch.demo.play import play
+from anabranch.demo.traffic import (
+    BEHAVIOUR,
+    EXPERIMENT,
+    SPECS,
+    Behaviour,
+    Traffic,
+    demo_catalog,
+)
+
+__all__ = ["BEHAVIOUR", "EXPERIMENT", "SPECS", "Behaviour", "Traffic", "demo_catalog", "play"]

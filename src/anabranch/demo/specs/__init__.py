@@ -1,0 +1,1 @@
+"""The demonstration's specs, as spec files: the loader reads them, nothing imports them."""
