@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from typing import Annotated, NoReturn
 
 import typer
-from click.exceptions import Abort, ClickException
 
-from anabranch.cli import dashboard, demo, replay, topics, topology, validate, worker
 from anabranch.cli.console import errors
+from anabranch.cli.lazy import LazyGroup
 from anabranch.cli.logs import configure_logging
 from anabranch.errors import (
     AnabranchError,
@@ -25,6 +24,7 @@ from anabranch.errors import (
 
 app = typer.Typer(
     name="anabranch",
+    cls=LazyGroup,
     help="Experimentation as a stream: assignments, exposures and live results on Kafka.",
     no_args_is_help=True,
     add_completion=False,
@@ -49,15 +49,6 @@ def options(
     configure_logging("debug" if debug else log_level)
 
 
-app.command("validate")(validate.validate)
-app.command("worker")(worker.worker)
-app.command("replay")(replay.replay)
-app.command("demo")(demo.demo)
-app.command("dashboard")(dashboard.dashboard)
-app.command("topology")(topology.topology)
-app.add_typer(topics.app, name="topics")
-
-
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process with its exit code."""
     sys.exit(run(arguments))
@@ -68,15 +59,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     _Debug.wanted = False
     command = typer.main.get_command(app)
     try:
-        result = command.main(
-            list(sys.argv[1:] if arguments is None else arguments),
-            prog_name="anabranch",
-            standalone_mode=False,
-        )
-    except ClickException as error:
-        error.show()
-        return error.exit_code
-    except (Abort, KeyboardInterrupt):
+        command(args=list(sys.argv[1:] if arguments is None else arguments), prog_name="anabranch")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
         errors.print("interrupted")
         return 130
     except BrokenPipeError:
@@ -85,7 +71,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _report(error, _code(error))
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback unless asked for
         return _report(error, 70)
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _code(error: AnabranchError) -> int:

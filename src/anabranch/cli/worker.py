@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from typing import Annotated
 
 import typer
 
 from anabranch.cli import options
+from anabranch.cli.serving import until_told_to_stop
 from anabranch.cli.specs import checked_catalog
-from anabranch.engine.kafka import Topics
+from anabranch.engine.kafka import KafkaWorker, Topics
 from anabranch.errors import TopologyError
 from anabranch.runtime import build_stages, kafka_client, kafka_worker
 from anabranch.runtime.kafka import topic_settings
@@ -42,35 +42,22 @@ def worker(
 async def _work(settings: Settings, shapes: list[StageShape], *, create: bool) -> None:
     catalog = checked_catalog(settings.specs)
     await _topics_there(settings, shapes, create=create)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     running = kafka_worker(build_stages(catalog, settings, shapes), settings)
     names = ", ".join(shape.name for shape in shapes)
     log.info("starting %s with %d running experiments", names, len(catalog.running()))
     await running.start()
-    waiting = [
-        asyncio.create_task(coroutine)
-        for coroutine in (stopping.wait(), running.run(), _say_ready(running.wait_ready(), names))
-    ]
+    ready = asyncio.create_task(_say_ready(running, names))
     try:
-        while not stopping.is_set():
-            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            waiting = [task for task in waiting if task not in done]
+        await until_told_to_stop(asyncio.create_task(running.run()))
     finally:
+        ready.cancel()
         log.info("stopping: finishing open batches")
         await running.stop()
-        for task in waiting:
-            task.cancel()
-        await asyncio.gather(*waiting, return_exceptions=True)
     log.info("stopped")
 
 
-async def _say_ready(ready: object, names: str) -> None:
-    await ready  # type: ignore[misc]
+async def _say_ready(running: KafkaWorker, names: str) -> None:
+    await running.wait_ready()
     log.info("ready: %s", names)
 
 

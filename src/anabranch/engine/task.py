@@ -157,7 +157,7 @@ class Task:
         self.stats.opened += 1
         self.stats.restored += restored
         self.ready.set()
-        log.info("%r opened, %d changelog records, %d keys", self, restored, len(store))
+        log.debug("%r opened, %d changelog records, %d keys", self, restored, len(store))
 
     def _load(self, store: MemoryStore, changes: Mapping[bytes, bytes | None]) -> None:
         self.progressed_at = time.monotonic()

@@ -82,6 +82,7 @@ class EmbeddedPipeline:
         return self.log.all(self.names.topic(topic))
 
     async def feed(self) -> AsyncIterator[Message]:
+        """Records of the output topics as they come, without end."""
         at = {
             (topic, n): 0
             for topic in OUTPUT_TOPICS

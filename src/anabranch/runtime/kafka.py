@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -11,13 +12,15 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from anabranch.engine import Stage
 from anabranch.engine.kafka import KafkaClient, KafkaWorker, Topics
 from anabranch.engine.kafka.admin import TopicSettings
+from anabranch.engine.kafka.batches import partition_batches
+from anabranch.engine.outbox import Entry
 from anabranch.errors import SettingsError
 from anabranch.processors.protocol import Record
 from anabranch.runtime.pipeline import Message
 from anabranch.settings import Settings
-from anabranch.topology import OUTPUT_TOPICS, STAGES, TOPICS, Names
+from anabranch.topology import STAGES, TOPICS, Names
 
-_IN_FLIGHT = 20_000
+_CHUNK = 5_000
 
 
 def kafka_client(settings: Settings) -> KafkaClient:
@@ -80,25 +83,28 @@ class KafkaPipeline:
         return await self._topics.create(topic_settings(self.settings), self.settings.replication)
 
     async def destroy(self) -> None:
-        """Delete every topic and group of the prefix."""
+        """Delete every topic of the prefix; the broker forgets its groups by itself."""
         await self._topics.delete(self.names.topic(topic.name) for topic in TOPICS)
-        await self._topics.delete_groups(self.names.group(shape.name) for shape in STAGES)
 
     async def publish(self, messages: Iterable[Message]) -> None:
-        sent: list[asyncio.Future[object]] = []
-        for m in messages:
-            sent.append(
-                await self._producer.send(
-                    self.names.topic(m.topic),
-                    key=m.key,
-                    value=m.value,
-                    headers=list(m.headers),
-                    timestamp_ms=m.timestamp,
-                )
-            )
-            if len(sent) >= _IN_FLIGHT:
-                await asyncio.gather(*sent)
-                sent.clear()
+        remaining = iter(messages)
+        chunk = 0
+        while entries := list(islice(remaining, _CHUNK)):
+            chunk += 1
+            by_topic: dict[str, list[Entry]] = {}
+            for m in entries:
+                by_topic.setdefault(m.topic, []).append((m.key, m.value, m.headers, m.timestamp))
+            for topic, of_topic in by_topic.items():
+                await self._send(self.names.topic(topic), of_topic, keyless=chunk)
+
+    async def _send(self, topic: str, entries: list[Entry], *, keyless: int) -> None:
+        count = len(await self._producer.partitions_for(topic))
+        built = partition_batches(self._producer, topic, count, entries, keyless=keyless)
+        sent = [
+            await self._producer.send_batch(batch, topic, partition=tp.partition)
+            for tp, batches in built.items()
+            for batch in batches
+        ]
         await asyncio.gather(*sent)
 
     async def drain(self, progress: Callable[[int], None] | None = None) -> None:
@@ -128,17 +134,6 @@ class KafkaPipeline:
                 for tp, records in (await consumer.getmany(timeout_ms=100)).items():
                     found[tp] += records
         return [record for tp in tps for record in found[tp]]
-
-    async def feed(self) -> AsyncIterator[Message]:
-        logical = {self.names.topic(topic): topic for topic in OUTPUT_TOPICS}
-        async with self._reader() as consumer:
-            tps = await self._partitions(logical)
-            consumer.assign(tps)
-            await consumer.seek_to_beginning(*tps)
-            while True:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    for r in records:
-                        yield Message(logical[r.topic], r.key, r.value, r.headers, r.timestamp)
 
     async def _partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
         counts = await self._topics.partitions(topics)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,10 +37,6 @@ class Pipeline(Protocol):
 
     async def records(self, topic: str) -> Sequence[Record]:
         """Every committed record that a topic still holds, partition by partition."""
-        ...
-
-    def feed(self) -> AsyncIterator[Message]:
-        """Records of the output topics as they come, without end."""
         ...
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self, TypeVar
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
@@ -39,6 +39,7 @@ class Topics:
     def __init__(self, client: KafkaClient) -> None:
         self._client = client
         self._admin = client.admin()
+        self._reader: AIOKafkaConsumer | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -52,6 +53,8 @@ class Topics:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._reader is not None:
+            await self._reader.stop()
         await self._admin.close()
 
     async def create(self, topics: Iterable[TopicSettings], replication: int = -1) -> list[str]:
@@ -110,6 +113,13 @@ class Topics:
             await asyncio.sleep(0.05)
         raise TopologyError(f"topics without a leader: {', '.join(sorted(waiting))}")
 
+    async def _started_reader(self) -> AIOKafkaConsumer:
+        if self._reader is None:
+            reader = self._client.consumer()
+            await reader.start()
+            self._reader = reader
+        return self._reader
+
     async def partitions(self, names: Iterable[str]) -> dict[str, int]:
         """Physical name to partition count, of those that are there."""
         wanted = sorted(names)
@@ -130,13 +140,6 @@ class Topics:
         if there:
             await self._admin.delete_topics(sorted(there))
 
-    async def delete_groups(self, groups: Iterable[str]) -> None:
-        """Delete consumer groups that have no members; others are passed over."""
-        try:
-            await self._admin.delete_consumer_groups(list(groups))
-        except KafkaError:
-            return
-
     async def lag(self, group: str, topics: Iterable[str]) -> dict[str, int]:
         """Topic to records that the group has not consumed yet, as committed readers see it."""
         counts = await self.partitions(topics)
@@ -144,13 +147,9 @@ class Topics:
         committed = await _patiently(
             lambda: self._admin.list_consumer_group_offsets(group, partitions=tps)
         )
-        consumer = self._client.consumer()
-        await consumer.start()
-        try:
-            ends = await consumer.end_offsets(tps)
-            begins = await consumer.beginning_offsets(tps)
-        finally:
-            await consumer.stop()
+        reader = await self._started_reader()
+        ends = await reader.end_offsets(tps)
+        begins = await reader.beginning_offsets(tps)
         lag = dict.fromkeys(counts, 0)
         for tp in tps:
             meta = committed.get(tp)

@@ -18,8 +18,8 @@ from aiokafka.errors import (
 )
 
 from anabranch.engine.kafka import _private
+from anabranch.engine.kafka.batches import BatchFiller, partition_batches
 from anabranch.engine.kafka.client import KafkaClient
-from anabranch.engine.murmur2 import partitions_of
 from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll
 from anabranch.engine.stage import Stage
@@ -184,22 +184,19 @@ class KafkaPort:
         self, producer: AIOKafkaProducer, outbox: Outbox, changes: Changes
     ) -> dict[TopicPartition, list[BatchBuilder]]:
         """Whole record batches by partition; a record without a key goes to our own number."""
-        fillers: dict[TopicPartition, _Filler] = {}
+        built: dict[TopicPartition, list[BatchBuilder]] = {}
         for logical, entries in outbox.topics.items():
             topic = self._physical(logical)
-            count = self._counts[topic]
-            by_number = [_Filler(producer) for _ in range(count)]
-            numbers = iter(partitions_of([e[0] for e in entries if e[0] is not None], count))
-            for key, value, headers, timestamp in entries:
-                partition = self._partition % count if key is None else next(numbers)
-                by_number[partition].append(key, value, headers, timestamp)
-            fillers.update((TopicPartition(topic, n), fill) for n, fill in enumerate(by_number))
+            built |= partition_batches(
+                producer, topic, self._counts[topic], entries, keyless=self._partition
+            )
         if changes and self._stage.changelog is not None:
-            fill = _Filler(producer)
+            filler = BatchFiller(producer)
             for key, value in changes.items():
-                fill.append(key, value, [], None)
-            fillers[TopicPartition(self._physical(self._stage.changelog), self._partition)] = fill
-        return {tp: fill.close() for tp, fill in fillers.items() if fill.filled}
+                filler.append(key, value, [], None)
+            tp = TopicPartition(self._physical(self._stage.changelog), self._partition)
+            built[tp] = filler.close()
+        return built
 
     async def _send(
         self,
@@ -209,8 +206,8 @@ class KafkaPort:
     ) -> None:
         futures = [
             await producer.send_batch(batch, tp.topic, partition=tp.partition)
-            for tp, built in batches.items()
-            for batch in built
+            for tp, ready in batches.items()
+            for batch in ready
         ]
         await producer.send_offsets_to_transaction(offsets, self._group)
         for result in await asyncio.gather(*futures, return_exceptions=True):
@@ -227,42 +224,3 @@ class KafkaPort:
                 await asyncio.wait_for(client.stop(), 5)
             except Exception as error:  # noqa: BLE001 - closing must never stop the worker
                 log.warning("%s: closing %s: %r", self._id, type(client).__name__, error)
-
-
-class _Filler:
-    """Appends records to batches of one partition, beginning a new one when one is full."""
-
-    __slots__ = ("_append", "_batches", "_producer")
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
-        self._batches: list[BatchBuilder] = []
-        self._append: Callable[..., object | None] | None = None
-
-    @property
-    def filled(self) -> bool:
-        return bool(self._batches)
-
-    def append(
-        self,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes]],
-        timestamp: int | None,
-    ) -> None:
-        if type(headers) is not list:
-            headers = list(headers)
-        append = self._append
-        if (
-            append is None
-            or append(key=key, value=value, headers=headers, timestamp=timestamp) is None
-        ):
-            batch = self._producer.create_batch()
-            self._batches.append(batch)
-            self._append = batch.append
-            batch.append(key=key, value=value, headers=headers, timestamp=timestamp)
-
-    def close(self) -> list[BatchBuilder]:
-        for batch in self._batches:
-            batch.close()
-        return self._batches

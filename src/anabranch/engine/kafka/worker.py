@@ -142,7 +142,7 @@ class _Member:
 
     async def wait(self) -> None:
         if self._runner is not None:
-            await self._runner
+            await asyncio.shield(self._runner)
 
     async def wait_ready(self) -> None:
         await self._assigned.wait()
