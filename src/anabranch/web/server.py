@@ -102,11 +102,13 @@ async def serve(
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65535:
+        raise SettingsError(f"port {port} is none: give one up to 65535, or 0 for a free one")
     try:
         found = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )
-    except (socket.gaierror, UnicodeError, OverflowError) as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise SettingsError(
             f"the dashboard cannot listen on {host}: {error}. Give a name or an address of this "
             "machine, such as 127.0.0.1"
@@ -118,14 +120,14 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind(address)
         listening.listen(_BACKLOG)
         listening.setblocking(False)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listening.close()
         raise SettingsError(_why(host, port, error)) from error
     return listening
 
 
-def _why(host: str, port: int, error: Exception) -> str:
-    code = error.errno if isinstance(error, OSError) else None
+def _why(host: str, port: int, error: OSError) -> str:
+    code = error.errno
     if code == errno.EADDRINUSE:
         return (
             f"port {port} on {host} is taken: stop what listens there, or choose another with "

@@ -5,7 +5,7 @@ import * as format from "./format.js";
 import { panel, quiet } from "./parts.js";
 import { serverNow, state } from "./state.js";
 
-const HIDDEN = new Set(["kind", "type", "message", "experiment", "version"]);
+const HIDDEN = new Set(["kind", "type", "message", "experiment", "version", "time", "eventId", "eventSource"]);
 
 export function alertsPanel(run) {
   const alerts = state.alerts.filter((a) => !a.experiment || !run || a.experiment === run.experiment);
@@ -32,6 +32,11 @@ export function alertsPanel(run) {
 }
 
 function facts(data) {
+  const { kind, metric, value, min, max, event } = data;
+  if (kind === "anomaly" && typeof value === "number") {
+    const bound = max !== undefined && value > max ? `above ${format.number(max)}` : `below ${format.number(min)}`;
+    return `${metric} is ${format.number(value)}, ${bound}, in ${event}`;
+  }
   return Object.entries(data)
     .filter(([name]) => !HIDDEN.has(name))
     .map(([name, value]) => `${name} ${typeof value === "number" ? format.number(value) : value}`)

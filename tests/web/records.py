@@ -1,0 +1,122 @@
+"""Records as the output topics hold them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from anabranch.events.cloudevents import format_time
+from anabranch.events.models import (
+    AssignmentData,
+    Comparison,
+    ExposureData,
+    Interval,
+    MetricResult,
+    MetricVariantResult,
+    MetricWindow,
+    Results,
+    SampleRatio,
+    VariantResult,
+    Window,
+)
+
+KEY, VERSION = "shop.checkout", "1.0.0"
+RUN = f"{KEY}@{VERSION}"
+NOW = 1_800_000_000_000
+MINUTE = 60_000
+
+encode = msgspec.json.encode
+
+
+def assignment(variant="control", experiment=KEY, version=VERSION) -> bytes:
+    return encode(
+        AssignmentData(
+            experiment=experiment,
+            version=version,
+            digest="d",
+            variant=variant,
+            unit="user:1",
+            reason="random",
+        )
+    )
+
+
+def exposure(variant="control", version=VERSION) -> bytes:
+    return encode(ExposureData(experiment=KEY, version=version, variant=variant, unit="user:1"))
+
+
+def window(
+    start: int, value: float | None, variant="control", metric="Orders", size="1m", final=True
+) -> tuple[bytes, bytes]:
+    """Key and value."""
+    begins = format_time(start)
+    key = f"{KEY}|{VERSION}|{variant}|{metric}|{size}|{begins}"
+    return key.encode(), encode(
+        MetricWindow(
+            experiment=KEY,
+            version=VERSION,
+            variant=variant,
+            metric=metric,
+            aggregation="count",
+            window=Window(start=begins, end=format_time(start + MINUTE), size=size),
+            units=3,
+            events=4,
+            sum=4.0,
+            value=value,
+            revision=0,
+            final=final,
+        )
+    )
+
+
+def results(units: int = 100, p_value: float | None = 0.4) -> tuple[bytes, bytes]:
+    """Key and value."""
+    arms = ["control", "treatment"]
+    value = Results(
+        experiment=KEY,
+        version=VERSION,
+        digest="d",
+        as_of=format_time(NOW),
+        control="control",
+        variants=[VariantResult(id=arm, units=units, crossovers=1) for arm in arms],
+        srm=SampleRatio(p_value=p_value, expected=dict.fromkeys(arms, 0.5)),
+        metrics=[
+            MetricResult(
+                name="Orders",
+                aggregation="count",
+                variants=[
+                    MetricVariantResult(
+                        id=arm,
+                        units=units,
+                        events=10,
+                        converted=10,
+                        rate=0.1,
+                        sum=10.0,
+                        mean=0.1,
+                        event_mean=1.0,
+                        value=10.0,
+                    )
+                    for arm in arms
+                ],
+                comparisons=[
+                    Comparison(
+                        variant="treatment",
+                        control="control",
+                        difference=0.0,
+                        relative_lift=0.0,
+                        fixed=Interval(low=-0.1, high=0.1, p_value=1.0),
+                    )
+                ],
+            )
+        ],
+    )
+    return f"{KEY}|{VERSION}".encode(), encode(value)
+
+
+def reasons(exception: str, message: str = "", offset: int = 7) -> list[tuple[str, bytes]]:
+    """Headers of a dead letter."""
+    return [
+        ("__streams.errors.exception", exception.encode()),
+        ("__streams.errors.message", message.encode()),
+        ("__streams.errors.partition", b"2"),
+        ("__streams.errors.offset", str(offset).encode()),
+    ]
