@@ -22,10 +22,7 @@ class Cell:
     def count(self, sign: int, value: Exact, bin_name: str | None) -> None:
         """One event more (``sign`` 1) or fewer (-1)."""
         self.events += sign
-        if value == 1 and type(self.sum) is int:
-            self.sum += sign
-        else:
-            self.sum = EXACT.add(self.sum, EXACT.multiply(value, sign))
+        self.sum = (EXACT.add if sign > 0 else EXACT.subtract)(self.sum, value)
         if bin_name is not None:
             total = self.bins.get(bin_name, 0) + sign
             if total:
