@@ -96,6 +96,7 @@ async def test_an_unknown_experiment_or_version_is_none(version: Any) -> None:
         ({1: "running", 2: "running"}, 1, "1.0.0"),
         ({1: "running", 2: "draft"}, None, "1.0.0"),
         ({1: "completed", 2: "draft", 3: "draft"}, None, "1.0.0"),
+        ({1: "running", 2: "running", 10: "draft"}, None, "2.0.0"),
         ({1: "running", 2: "paused"}, None, "2.0.0"),
         ({1: "running", 2: "retired"}, None, None),
         ({1: "running", 2: "retired"}, 2, "2.0.0"),

@@ -295,6 +295,9 @@ def test_a_later_deny_overrides_an_earlier_allow_of_a_field() -> None:
                 _field("ssn", "allow"),
                 _field("ssn", "deny", reason="pii"),
                 _field("ssn", "allow"),
+                _field("ssn", "deny", reason="too late to be the reason"),
+                _field("id", "allow", reason="first"),
+                _field("id", "allow", reason="second"),
                 _field("email", "deny"),
                 _field("email", "allow"),
                 _field("note", "allow", actions=["write"]),
@@ -308,6 +311,7 @@ def test_a_later_deny_overrides_an_earlier_allow_of_a_field() -> None:
     assert decided == {
         "name": ("deny", "denied_by_rule"),
         "ssn": ("deny", "pii"),
+        "id": ("allow", "first"),
         "email": ("deny", "denied_by_rule"),
     }
 
