@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anabranch.assignment import ExperimentContext, ExperimentEvaluator
-from anabranch.demo import BEHAVIOUR, EXPERIMENT, Traffic, demo_catalog, play
+from anabranch.demo import BEHAVIOUR, EXPERIMENT, Traffic, demo_catalog
 from anabranch.errors import InvalidEventError, SettingsError
 from anabranch.events.decoding import Limits, decode_context, decode_telemetry
 from anabranch.runtime import Message
@@ -160,22 +159,3 @@ def test_the_specs_are_sound():
     (spec,) = catalog.running()
     assert spec.key == EXPERIMENT
     assert set(BEHAVIOUR) == set(spec.variants_by_id)
-
-
-async def test_play_publishes_what_is_due():
-    now = START / 1000
-    published: list[Message] = []
-
-    def clock() -> float:
-        nonlocal now
-        now += 10.0
-        return now
-
-    async def publish(batch) -> None:
-        published.extend(batch)
-        if len(published) > 500:
-            raise asyncio.CancelledError
-
-    with pytest.raises(asyncio.CancelledError):
-        await play(Traffic(7, 20.0), publish, clock, interval=0)
-    assert published == Traffic(7, 20.0).batch(START + 10_000, round(now * 1000))

@@ -1,6 +1,5 @@
 """The demonstration: specs of an experiment, and made-up traffic for it."""
 
-from anabranch.demo.play import play
 from anabranch.demo.traffic import (
     BEHAVIOUR,
     EXPERIMENT,
@@ -10,4 +9,4 @@ from anabranch.demo.traffic import (
     demo_catalog,
 )
 
-__all__ = ["BEHAVIOUR", "EXPERIMENT", "SPECS", "Behaviour", "Traffic", "demo_catalog", "play"]
+__all__ = ["BEHAVIOUR", "EXPERIMENT", "SPECS", "Behaviour", "Traffic", "demo_catalog"]
