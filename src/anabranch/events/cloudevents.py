@@ -1,8 +1,8 @@
 """CloudEvents 1.0 on Kafka: the three content modes in, binary mode out.
 
-Sources: CloudEvents 1.0.2 and its Kafka protocol binding 1.0.2. A record is in binary mode when
-it has ``ce_`` headers, in structured mode when its content type is
-``application/cloudevents+json``, else it is the bare data: then its id is
+Sources: CloudEvents 1.0.2, its JSON format and its Kafka protocol binding 1.0.2. As the binding
+has it, a content type that begins with ``application/cloudevents`` tells structured mode, else
+headers that begin with ``ce_`` tell binary mode. Whatever is neither is the bare data: its id is
 ``topic/partition/offset``, which reading the topic again keeps, its source is ``kafka``, and its
 time is the record's timestamp.
 """
@@ -10,9 +10,9 @@ time is the record's timestamp.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -23,12 +23,25 @@ from anabranch.errors import (
     OversizedEventError,
 )
 from anabranch.events.problems import explain
-from anabranch.processors.protocol import Headers, Record
+from anabranch.events.records import Headers, Record
 
-__all__ = ["BARE_SOURCE", "Envelope", "HeaderMaker", "Limits", "format_time", "open_envelope"]
+__all__ = [
+    "BARE_SOURCE",
+    "STRUCTURED",
+    "Envelope",
+    "HeaderMaker",
+    "Limits",
+    "format_time",
+    "open_envelope",
+    "parse_time",
+    "time_header",
+]
 
 BARE_SOURCE: Final = "kafka"
 STRUCTURED: Final = b"application/cloudevents+json"
+_CLOUDEVENTS: Final = b"application/cloudevents"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,7 @@ class Limits:
     future_tolerance_ms: int = 5 * 60 * 1000
 
 
-class Envelope(NamedTuple):
+class Envelope(msgspec.Struct):
     """An event's attributes and its data, still encoded; ``time`` in ms since the epoch."""
 
     id: str
@@ -60,6 +73,7 @@ class _Structured(msgspec.Struct):
     type: str
     time: str | None = None
     data: msgspec.Raw = msgspec.Raw()
+    data_base64: bytes | None = None
 
 
 _decode_structured = msgspec.json.Decoder(_Structured).decode
@@ -83,27 +97,31 @@ def open_envelope(record: Record, kind: str, *, now: int, limits: Limits) -> Env
     value = record.value
     if value is None:
         raise EmptyEventError(
-            "the value is null: an event needs a JSON object (the topic is not compacted)"
+            "the value is null: send a JSON object, for nothing is deleted from this topic by key"
         )
     if len(value) > limits.max_event_bytes:
         raise OversizedEventError(
             f"the value has {len(value):,} bytes, and {limits.max_event_bytes:,} is the limit: "
             "send less, or raise ANABRANCH_MAX_EVENT_BYTES"
         )
-    if record.headers:
-        headers = dict(record.headers)
-        if "ce_id" in headers or "ce_specversion" in headers or "ce_type" in headers:
-            event = _binary(record, value, headers, kind)
-        elif headers.get("content-type", b"").startswith(STRUCTURED):
-            event = _structured(record, value, kind)
+    headers = record.headers
+    if not headers:
+        event = _bare(record, value)
+    else:
+        # Kafka allows a header without a value, which its type here does not say.
+        found: dict[str, bytes | None] = dict(headers)
+        content_type = found.get("content-type")
+        if content_type and content_type[:23].lower() == _CLOUDEVENTS:
+            event = _structured(record, value, content_type, kind)
+        elif "ce_id" in found or any(name.startswith("ce_") for name in found):
+            event = _binary(record, value, found, kind)
         else:
             event = _bare(record, value)
-    else:
-        event = _bare(record, value)
     if event.time > now + limits.future_tolerance_ms:
         raise FutureEventError(
-            f"time: {format_time(event.time)} lies more than {limits.future_tolerance_ms / 1000:g} "
-            f"s ahead of the clock ({format_time(now)}): set the sender's clock"
+            f"time: {format_time(event.time)} lies more than "
+            f"{limits.future_tolerance_ms / 1000:g} s ahead of the clock ({format_time(now)}): "
+            "set the sender's clock"
         )
     return event
 
@@ -113,69 +131,106 @@ def _bare(record: Record, value: bytes) -> Envelope:
     return Envelope(event_id, BARE_SOURCE, record.timestamp, value)
 
 
-def _binary(record: Record, value: bytes, headers: dict[str, bytes], kind: str) -> Envelope:
+def _binary(record: Record, value: bytes, headers: dict[str, bytes | None], kind: str) -> Envelope:
+    version = headers.get("ce_specversion")
+    event_id = headers.get("ce_id")
+    source = headers.get("ce_source")
+    given_kind = headers.get("ce_type")
+    time = headers.get("ce_time")
+    if not (version and event_id and source and given_kind):
+        _incomplete(headers)
     try:
-        version = headers["ce_specversion"]
-        event_id = headers["ce_id"].decode()
-        source = headers["ce_source"].decode()
-        given_kind = headers["ce_type"].decode()
-        time = headers.get("ce_time")
-        moment = record.timestamp if time is None else parse_time(time.decode())
-    except KeyError as error:
-        raise MalformedEventError(
-            f"header {error.args[0]}: a CloudEvent in binary mode needs it"
-        ) from None
+        if not version.startswith(b"1."):
+            _wrong_version(version.decode())
+        if given_kind != kind.encode():
+            _wrong_kind(given_kind.decode(), kind)
+        return Envelope(
+            event_id.decode(),
+            source.decode(),
+            record.timestamp if time is None else parse_time(time.decode()),
+            value,
+        )
     except UnicodeDecodeError:
-        raise MalformedEventError("ce_ headers: not UTF-8") from None
-    _check(version.decode("ascii", "replace"), event_id, source, given_kind, kind)
-    return Envelope(event_id, source, moment, value)
+        raise MalformedEventError(
+            "headers ce_…: one is not UTF-8: encode it, as the Kafka protocol binding asks"
+        ) from None
 
 
-def _structured(record: Record, value: bytes, kind: str) -> Envelope:
+def _structured(record: Record, value: bytes, content_type: bytes, kind: str) -> Envelope:
+    if content_type[23:28].lower() != b"+json":
+        shown = content_type[:80].decode("utf-8", "replace")
+        raise MalformedEventError(
+            f"header content-type: {shown!r} is not taken: send single events as "
+            f"{STRUCTURED.decode()}"
+        )
     try:
         event = _decode_structured(value)
     except msgspec.ValidationError as error:
         raise MalformedEventError(f"not a CloudEvent: {explain(error)}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedEventError(f"not JSON: {error}") from None
-    _check(event.specversion, event.id, event.source, event.type, kind)
-    if not bytes(event.data):
-        raise MalformedEventError("data: a CloudEvent here needs JSON data")
+    if not event.specversion.startswith("1."):
+        _wrong_version(event.specversion)
+    if not event.id or not event.source:
+        raise MalformedEventError(
+            f"{'source' if event.id else 'id'}: is empty, and a CloudEvent needs it: set it"
+        )
+    if event.type != kind:
+        _wrong_kind(event.type, kind)
+    data: bytes | msgspec.Raw = event.data
+    if not bytes(data):
+        if event.data_base64 is None:
+            raise MalformedEventError("data: is missing: put the event's JSON object there")
+        data = event.data_base64
     moment = record.timestamp if event.time is None else parse_time(event.time)
-    return Envelope(event.id, event.source, moment, event.data)
+    return Envelope(event.id, event.source, moment, data)
 
 
-def _check(version: str, event_id: str, source: str, given_kind: str, kind: str) -> None:
-    if not version.startswith("1."):
-        raise MalformedEventError(f"specversion: {version!r} is not 1.x")
-    if not event_id:
-        raise MalformedEventError("id: is empty")
-    if not source:
-        raise MalformedEventError("source: is empty")
-    if given_kind != kind:
-        raise MalformedEventError(f"type: {given_kind!r} does not belong here, {kind!r} does")
+def _incomplete(headers: dict[str, bytes | None]) -> NoReturn:
+    needed = ("ce_specversion", "ce_id", "ce_source", "ce_type")
+    name = next(name for name in needed if not headers.get(name))
+    raise MalformedEventError(
+        f"header {name}: is {'empty' if name in headers else 'missing'}, and a CloudEvent in "
+        "binary mode needs it: set it"
+    )
+
+
+def _wrong_version(version: str) -> NoReturn:
+    raise MalformedEventError(f"specversion: {version[:40]!r} is not 1.x: send CloudEvents 1.0")
+
+
+def _wrong_kind(given: str, wanted: str) -> NoReturn:
+    raise MalformedEventError(
+        f"type: {given[:80]!r} does not belong on this topic: it takes {wanted}"
+    )
 
 
 def parse_time(text: str) -> int:
-    """Milliseconds since the epoch of an RFC 3339 time.
+    """Milliseconds since the epoch of an RFC 3339 time; what is finer is cut off.
+
+    Other forms of ISO 8601 are taken too, as long as they say their offset from UTC.
 
     Raises:
-        MalformedEventError: It is none, or has no offset from UTC.
+        MalformedEventError: It is no time, or has no offset.
     """
     try:
-        moment = datetime.fromisoformat(text)
+        # Lower case is allowed by RFC 3339, section 5.6, but not by Python.
+        moment = datetime.fromisoformat(text.upper())
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
         raise MalformedEventError(
-            f"time: {text[:40]!r} is not an RFC 3339 time with an offset, "
-            "such as 2026-01-31T12:00:00Z"
+            f"time: {text[:40]!r} is not an RFC 3339 time with an offset: write it as in "
+            "2026-01-31T12:00:00Z"
         )
-    return round(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def format_time(ms: int) -> str:
-    """RFC 3339 in UTC with milliseconds, ``2026-01-31T12:00:00.000Z``."""
+    """RFC 3339 in UTC with milliseconds, ``2026-01-31T12:00:00.000Z``.
+
+    A time outside the years 1 to 9999, which RFC 3339 cannot write, is given in seconds.
+    """
     seconds, rest = divmod(ms, 1000)
     return f"{_second(seconds)}.{rest:03d}Z"
 
@@ -183,8 +238,8 @@ def format_time(ms: int) -> str:
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
     try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    except (OverflowError, ValueError, OSError):
+        return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
+    except OverflowError:
         return f"{seconds} s"
 
 
@@ -199,13 +254,18 @@ class HeaderMaker:
     __slots__ = ("_fixed",)
 
     def __init__(self, kind: str, source: str) -> None:
-        self._fixed: list[tuple[str, bytes]] = [
+        self._fixed: tuple[tuple[str, bytes], ...] = (
             ("content-type", b"application/json"),
             ("ce_specversion", b"1.0"),
             ("ce_type", kind.encode()),
             ("ce_source", source.encode()),
-        ]
+        )
 
-    def make(self, event_id: bytes, time: bytes) -> Headers:
-        """Headers of an event with this id and RFC 3339 time."""
-        return [*self._fixed, ("ce_id", event_id), ("ce_time", time)]
+    def make(self, event_id: bytes, time: tuple[str, bytes]) -> Headers:
+        """Headers of an event with this id; ``time`` as :func:`time_header` has it."""
+        return (*self._fixed, ("ce_id", event_id), time)
+
+
+def time_header(ms: int) -> tuple[str, bytes]:
+    """The ``ce_time`` header, to be shared by all outputs of one event."""
+    return "ce_time", format_time(ms).encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -15,7 +15,7 @@ from anabranch.errors import (
 from anabranch.events.cloudevents import Limits, open_envelope
 from anabranch.events.models import ContextData, ExposureData, TelemetryData
 from anabranch.events.problems import explain
-from anabranch.processors.protocol import Record
+from anabranch.events.records import Record
 from anabranch.specs.version import normalize_version
 
 __all__ = [
@@ -38,7 +38,7 @@ TELEMETRY: Final = "anabranch.telemetry.v1"
 T = TypeVar("T")
 
 
-class Context(NamedTuple):
+class Context(msgspec.Struct):
     """A context event; ``version`` (in the data too) is canonical, None where there is none."""
 
     id: str
@@ -48,7 +48,7 @@ class Context(NamedTuple):
     version: str | None
 
 
-class Exposure(NamedTuple):
+class Exposure(msgspec.Struct):
     """An exposure event; ``version`` (in the data too) is canonical."""
 
     id: str
@@ -58,7 +58,7 @@ class Exposure(NamedTuple):
     version: str
 
 
-class Telemetry(NamedTuple):
+class Telemetry(msgspec.Struct):
     """A telemetry event; ``version`` (in the data too) is canonical."""
 
     id: str
@@ -118,4 +118,4 @@ def _version(version: str | int) -> str:
     try:
         return normalize_version(version)
     except SpecValidationError as error:
-        raise EventSchemaError(f"version: {error}") from None
+        raise EventSchemaError(str(error)) from None

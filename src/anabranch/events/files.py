@@ -10,7 +10,7 @@ from anabranch.errors import MalformedEventError
 from anabranch.events.cloudevents import STRUCTURED, parse_time
 from anabranch.events.decoding import CONTEXT, EXPOSURE, TELEMETRY
 from anabranch.events.problems import explain
-from anabranch.processors.protocol import Headers
+from anabranch.events.records import Headers
 
 __all__ = ["FileEvent", "parse_line"]
 
@@ -63,7 +63,7 @@ def parse_line(line: bytes, where: str) -> FileEvent:
         time = None if event.time is None else parse_time(event.time)
     except msgspec.ValidationError as error:
         raise MalformedEventError(f"{where}: not a CloudEvent: {explain(error)}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedEventError(f"{where}: not JSON: {error}") from None
     except MalformedEventError as error:
         raise MalformedEventError(f"{where}: {error}") from None
@@ -79,7 +79,7 @@ def _key(data: msgspec.Raw) -> bytes | None:
     """The first identity; where the data is not as it should be, none: its stage will say so."""
     try:
         found = _identities(data)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     if found.unit is not None:
         return found.unit.encode()

@@ -9,76 +9,38 @@ told again for that reason.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NoReturn
 
 import msgspec
 
 from anabranch.assignment import Evaluation, ExperimentContext, ExperimentEvaluator, Plan
 from anabranch.errors import InvalidEventError, MissingUnitError, UnknownExperimentError
-from anabranch.events.cloudevents import HeaderMaker, Limits, format_time
+from anabranch.events.cloudevents import HeaderMaker, Limits, time_header
 from anabranch.events.decoding import EXPOSURE, Context, decode_context
-from anabranch.events.ids import output_id
+from anabranch.events.ids import context_name, output_ids
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
-from anabranch.specs import Catalog
+from anabranch.specs import Catalog, Status
 from anabranch.specs.explain import nearest
 
 __all__ = ["ASSIGNMENT", "AssignProcessor"]
 
 ASSIGNMENT: Final = "anabranch.assignment.v1"
 SOURCE: Final = "anabranch/assign"
+"""CloudEvents source of assignments and exposures."""
 
 _encode = msgspec.json.Encoder().encode
-
-
-class _Target:
-    """An experiment that contexts are evaluated for, with what its outputs have in common."""
-
-    __slots__ = ("_bodies", "key", "plan", "run", "suffix")
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.key = plan.key
-        self.run = f"{plan.key}@{plan.version}".encode()
-        self.suffix = f"|{plan.key}"
-        self._bodies: dict[tuple[str, str], tuple[bytes, bytes, bytes]] = {}
-
-    def bodies(self, evaluation: Evaluation) -> tuple[bytes, bytes, bytes]:
-        """JSON before the unit, and after it in an assignment and in an exposure."""
-        name = evaluation.variant.id, evaluation.reason
-        found = self._bodies.get(name)
-        if found is None:
-            variant = evaluation.variant
-            head = _encode(
-                {
-                    "experiment": self.key,
-                    "version": evaluation.version,
-                    "digest": evaluation.digest,
-                    "variant": variant.id,
-                    "reason": evaluation.reason,
-                }
-            )
-            before = head[:-1] + b',"unit":'
-            overrides = [o.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-                         for o in variant.overrides]  # fmt: skip
-            after = b',"overrides":' + _encode(overrides) + b"}" if overrides else b"}"
-            found = self._bodies[name] = (before, after, b"}")
-        return found
-
-
-class _Work(NamedTuple):
-    """A context and the experiments that it asks for."""
-
-    record: Record
-    event: Context
-    context: ExperimentContext
-    targets: Sequence[_Target]
+_assignment_headers = HeaderMaker(ASSIGNMENT, SOURCE).make
+_exposure_headers = HeaderMaker(EXPOSURE, SOURCE).make
 
 
 class AssignProcessor:
     """Source ``contexts``; outputs ``assignments`` and ``exposures``.
 
     A context that names no experiment gets an assignment of every running one, and of every
-    paused one (control, without exposure).
+    paused one (control, without exposure); experiments whose unit it does not carry are passed
+    over. One that names an experiment gets the version it names, else the current one.
+
+    Event time is what schedules are held against, and the time of the outputs.
 
     Args:
         catalog: The specs.
@@ -88,6 +50,9 @@ class AssignProcessor:
 
     Counters: ``contexts``, ``assignments``, ``exposures``, ``repeated_exposures``,
     ``assignments_without_unit``, ``undecided_policies``, ``expression_errors``.
+
+    Raises:
+        SpecValidationError: An expression of an experiment is wrong.
     """
 
     def __init__(
@@ -102,169 +67,199 @@ class AssignProcessor:
         self._evaluator = evaluator
         self._limits = limits or Limits()
         self._dedupe_ms = dedupe_ms
-        self._targets: dict[str, _Target] = {}
-        self._all = [self._target(evaluator.plan(spec)) for spec in catalog.evaluated()]
-        self._assignment_headers = HeaderMaker(ASSIGNMENT, SOURCE).make
-        self._exposure_headers = HeaderMaker(EXPOSURE, SOURCE).make
+        self._targets = {spec.digest: _Target(evaluator.plan(spec)) for spec in catalog.experiments}
+        self._all = tuple(self._targets[spec.digest] for spec in catalog.evaluated())
+        self._named: dict[tuple[str, str | None], tuple[_Target]] = {}
+        self._asks = any(target.plan.needs_policy for target in self._targets.values())
 
     def process(
         self, batch: Batch, state: State, cache: Cache, out: Outputs
     ) -> Awaitable[None] | None:
         del state
         records = batch.sources["contexts"]
-        if records:
-            out.count("contexts", len(records))
-        work = self._read(records, batch.now, out)
-        if any(target.plan.needs_policy for one in work for target in one.targets):
-            return self._assign_asking(work, cache, out)
-        told = _Told(self, cache, out)
-        for one in work:
-            time, context = one.event.time, one.context
-            told.tell(one, [target.plan.evaluate(context, time) for target in one.targets])
-        told.count()
-        return None
-
-    async def _assign_asking(self, work: Sequence[_Work], cache: Cache, out: Outputs) -> None:
-        told = _Told(self, cache, out)
-        for one in work:
-            evaluations = []
-            for target in one.targets:
-                context = one.context
-                if target.plan.needs_policy and context.experiment is None:
-                    # The policy is asked about this experiment, whatever the context left open.
-                    context = msgspec.structs.replace(context, experiment=target.key)
-                evaluations.append(
-                    await self._evaluator.evaluate(target.plan, context, one.event.time)
-                )
-            told.tell(one, evaluations)
-        told.count()
-
-    # -- reading ------------------------------------------------------------------------------
-
-    def _read(self, records: Sequence[Record], now: int, out: Outputs) -> list[_Work]:
-        limits = self._limits
-        work = []
+        if not records:
+            return None
+        out.count("contexts", len(records))
+        writer = _Writer(cache, out, self._dedupe_ms)
+        if self._asks:
+            return self._assign_asking(records, batch.now, writer)
         for record in records:
             try:
-                event = decode_context(record, now=now, limits=limits)
-                data = event.data
-                if data.experiment is None:
-                    targets: Sequence[_Target] = self._all
-                else:
-                    targets = (self._named(data.experiment, event.version),)
+                event, targets = self._open(record, batch.now)
+                context, time = _context(event), event.time
+                found = [target.plan.evaluate(context, time) for target in targets]
+                writer.write(event, targets, found)
             except InvalidEventError as error:
                 out.dead_letter(record, error)
-                continue
-            context = ExperimentContext(
-                experiment=data.experiment,
-                version=event.version,
-                user_id=data.user_id,
-                organization_id=data.organization_id,
-                session_id=data.session_id,
-                attributes=data.attributes,
-                flags=data.flags,
-            )
-            work.append(_Work(record, event, context, targets))
-        return work
+        writer.count()
+        return None
 
-    def _named(self, key: str, version: str | None) -> _Target:
+    async def _assign_asking(self, records: Sequence[Record], now: int, writer: _Writer) -> None:
+        evaluate = self._evaluator.evaluate
+        for record in records:
+            try:
+                event, targets = self._open(record, now)
+                context, time = _context(event), event.time
+                found = [await evaluate(target.plan, context, time) for target in targets]
+                writer.write(event, targets, found)
+            except InvalidEventError as error:
+                writer.out.dead_letter(record, error)
+        writer.count()
+
+    def _open(self, record: Record, now: int) -> tuple[Context, tuple[_Target, ...]]:
+        """The context, and the experiments that it asks for."""
+        event = decode_context(record, now=now, limits=self._limits)
+        key = event.data.experiment
+        if key is None:
+            return event, self._all
+        name = key, event.version
+        targets = self._named.get(name)
+        if targets is None:
+            targets = self._named[name] = (self._find(*name),)
+        return event, targets
+
+    def _find(self, key: str, version: str | None) -> _Target:
         experiments = self._catalog.experiments
         spec = self._catalog.current(key) if version is None else experiments.get(key, version)
+        if spec is not None and (version is not None or spec.status is not Status.RETIRED):
+            return self._targets[spec.digest]
+        versions = ", ".join(spec.version for spec in experiments.versions(key))
+        label = key if version is None else f"{key} {version}"
         if spec is not None:
-            return self._target(self._evaluator.plan(spec))
-        versions = [spec.version for spec in experiments.versions(key)]
-        if not versions:
+            remedy = f"{spec.version} is retired: stop asking for it, or name a version"
+        elif not versions:
             remedy = nearest(key, experiments.keys())
         elif version is None:
-            remedy = f"its versions {', '.join(versions)} are drafts: name one, or start it"
+            remedy = f"there are drafts only ({versions}): name one, or set it running"
         else:
-            remedy = f"its versions are {', '.join(versions)}"
-        label = key if version is None else f"{key} {version}"
+            remedy = f"its versions are {versions}"
         raise UnknownExperimentError(f"experiment: there is no {label!r}: {remedy}")
 
-    def _target(self, plan: Plan) -> _Target:
-        target = self._targets.get(plan.digest)
-        if target is None:
-            target = self._targets[plan.digest] = _Target(plan)
-        return target
+
+def _context(event: Context) -> ExperimentContext:
+    data = event.data
+    return ExperimentContext(
+        experiment=data.experiment,
+        version=event.version,
+        user_id=data.user_id,
+        organization_id=data.organization_id,
+        session_id=data.session_id,
+        attributes=data.attributes,
+        flags=data.flags,
+    )
 
 
-class _Told:
+class _Target:
+    """An experiment that contexts are evaluated for, with what its outputs have in common."""
+
+    __slots__ = ("_parts", "plan", "run", "suffix")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.run = f"{plan.key}@{plan.version}".encode()
+        self.suffix = f"|{plan.key}".encode()
+        self._parts: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+
+    def parts(self, evaluation: Evaluation) -> tuple[bytes, bytes]:
+        """JSON before the unit, and after it in an assignment; an exposure ends there.
+
+        It holds what AssignmentData and ExposureData declare.
+        """
+        variant = evaluation.variant
+        name = variant.id, evaluation.reason
+        found = self._parts.get(name)
+        if found is None:
+            head = _encode(
+                {
+                    "experiment": self.plan.key,
+                    "version": self.plan.version,
+                    "digest": self.plan.digest,
+                    "variant": variant.id,
+                    "reason": evaluation.reason,
+                }
+            )
+            overrides = [
+                override.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+                for override in variant.overrides
+            ]
+            tail = b',"overrides":' + _encode(overrides) + b"}" if overrides else b"}"
+            found = self._parts[name] = (head[:-1] + b',"unit":', tail)
+        return found
+
+
+class _Writer:
     """Writes the outputs of a batch and counts them."""
 
     __slots__ = (
-        "_assignment_headers",
         "_assignments",
         "_cache",
-        "_counters",
         "_dedupe_ms",
-        "_exposure_headers",
+        "_errors",
         "_exposures",
-        "_out",
         "_repeated",
+        "_undecided",
         "_unitless",
+        "out",
     )
 
-    def __init__(self, processor: AssignProcessor, cache: Cache, out: Outputs) -> None:
-        self._assignment_headers = processor._assignment_headers  # noqa: SLF001
-        self._exposure_headers = processor._exposure_headers  # noqa: SLF001
-        self._dedupe_ms = processor._dedupe_ms  # noqa: SLF001
+    def __init__(self, cache: Cache, out: Outputs, dedupe_ms: int) -> None:
+        self.out = out
         self._cache = cache
-        self._out = out
+        self._dedupe_ms = dedupe_ms
         self._assignments = self._exposures = self._repeated = self._unitless = 0
+        self._undecided = self._errors = 0
 
-    def tell(self, work: _Work, evaluations: Sequence[Evaluation]) -> None:
-        """The outputs of one context; a dead letter where no experiment finds a unit in it."""
-        if evaluations and all(evaluation.unit is None for evaluation in evaluations):
-            self._out.dead_letter(work.record, _no_unit(work))
-            return
-        event, send = work.event, self._out.send
-        time = event.time
-        stamp = format_time(time).encode()
-        expose = event.data.exposure
-        for target, evaluation in zip(work.targets, evaluations, strict=True):
+    def write(
+        self, event: Context, targets: Sequence[_Target], evaluations: Sequence[Evaluation]
+    ) -> None:
+        """The outputs of one context.
+
+        Raises:
+            MissingUnitError: No experiment finds its unit in the context; nothing was written.
+        """
+        if not any([evaluation.unit for evaluation in evaluations]):  # noqa: C419 - quicker
+            _require_unit(event, targets)
+        send, time, expose = self.out.send, event.time, event.data.exposure
+        context = context_name(event.source, event.id)
+        stamp = time_header(time)
+        last, unit_bytes, unit_json = "", b"", b""
+        for target, evaluation in zip(targets, evaluations, strict=True):
             unit = evaluation.unit
             if unit is None:
                 self._unitless += 1
                 continue
-            if evaluation.undecided:
-                self._out.count("undecided_policies", len(evaluation.undecided))
-            if evaluation.expression_errors:
-                self._out.count("expression_errors", evaluation.expression_errors)
-            before, after, after_exposure = target.bodies(evaluation)
-            body = before + _encode(unit)
+            if unit != last:
+                last, unit_bytes, unit_json = unit, unit.encode(), _encode(unit)
+            if evaluation.detail:
+                self._undecided += len(evaluation.undecided)
+                self._errors += evaluation.expression_errors
+            before, after = target.parts(evaluation)
             run = target.run
+            assignment_id, exposure_id = output_ids(context, run)
             self._assignments += 1
             send(
                 "assignments",
-                (unit + target.suffix).encode(),
-                body + after,
-                self._assignment_headers(
-                    output_id(b"assignment", event.source, event.id, run), stamp
-                ),
+                unit_bytes + target.suffix,
+                before + unit_json + after,
+                _assignment_headers(assignment_id, stamp),
                 time,
             )
             if not (expose and evaluation.enrolled):
                 continue
-            if self._is_told(unit, run, evaluation.variant.id, time):
+            name = unit, run, evaluation.variant.id
+            told = self._cache.get(name)
+            if told is not None and told <= time < told + self._dedupe_ms:
                 self._repeated += 1
                 continue
+            self._cache.put(name, time)
             self._exposures += 1
             send(
                 "exposures",
-                unit.encode(),
-                body + after_exposure,
-                self._exposure_headers(output_id(b"exposure", event.source, event.id, run), stamp),
+                unit_bytes,
+                before + unit_json + b"}",
+                _exposure_headers(exposure_id, stamp),
                 time,
             )
-
-    def _is_told(self, unit: str, run: bytes, variant: str, time: int) -> bool:
-        name = unit, run, variant
-        told = self._cache.get(name)
-        if told is not None and told <= time < told + self._dedupe_ms:
-            return True
-        self._cache.put(name, time)
-        return False
 
     def count(self) -> None:
         for name, n in (
@@ -272,14 +267,24 @@ class _Told:
             ("exposures", self._exposures),
             ("repeated_exposures", self._repeated),
             ("assignments_without_unit", self._unitless),
+            ("undecided_policies", self._undecided),
+            ("expression_errors", self._errors),
         ):
             if n:
-                self._out.count(name, n)
+                self.out.count(name, n)
 
 
-def _no_unit(work: _Work) -> MissingUnitError:
-    wanted = sorted({identity for target in work.targets for identity in target.plan.spec.unit})
-    asked = work.event.data.experiment or "the running experiments"
-    return MissingUnitError(
-        f"the context has no identity that {asked} can assign by: give {' or '.join(wanted)}"
+def _require_unit(event: Context, targets: Sequence[_Target]) -> None:
+    """Raises where the context has none; with no experiment about, any identity will do."""
+    data = event.data
+    if not targets and (data.user_id or data.session_id or data.organization_id):
+        return
+    wanted = sorted({identity for target in targets for identity in target.plan.spec.unit})
+    _no_unit(data.experiment or "the running experiments", wanted)
+
+
+def _no_unit(asked: str, wanted: Sequence[str]) -> NoReturn:
+    identities = " or ".join(wanted or ("userId", "sessionId", "organizationId"))
+    raise MissingUnitError(
+        f"the context has no identity that {asked} can assign by: give {identities}"
     )

@@ -11,26 +11,9 @@ from collections.abc import Awaitable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-Headers = Sequence[tuple[str, bytes]]
+from anabranch.events.records import Headers, Record
 
-
-class Record(Protocol):
-    """A Kafka record, read-only; ``timestamp`` in milliseconds since the epoch."""
-
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> Headers: ...
+__all__ = ["Batch", "Cache", "Headers", "Outputs", "Processor", "Record", "State"]
 
 
 @dataclass(frozen=True, slots=True)
