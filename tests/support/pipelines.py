@@ -1,0 +1,40 @@
+"""The whole pipeline behind one face, embedded and on Kafka."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from anabranch.runtime import (
+    EmbeddedPipeline,
+    KafkaPipeline,
+    Pipeline,
+    build_stages,
+    kafka_worker,
+)
+from anabranch.settings import load_settings
+from anabranch.specs import Catalog
+
+
+@asynccontextmanager
+async def running(request, catalog: Catalog, **settings) -> AsyncIterator[Pipeline]:
+    """All four stages on the runtime that the test is parametrised with."""
+    if request.param == "embedded":
+        chosen = load_settings(prefix="t", **settings)
+        async with EmbeddedPipeline(build_stages(catalog, chosen), chosen) as pipeline:
+            yield pipeline
+        return
+    chosen = load_settings(
+        bootstrap=request.getfixturevalue("kafka"),
+        prefix=request.getfixturevalue("topic_prefix"),
+        session_timeout=6,
+        **settings,
+    )
+    async with KafkaPipeline(chosen) as pipeline:
+        await pipeline.create_topics()
+        worker = kafka_worker(build_stages(catalog, chosen), chosen)
+        await worker.start()
+        try:
+            yield pipeline
+        finally:
+            await worker.stop()
