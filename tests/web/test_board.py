@@ -37,14 +37,22 @@ def test_nothing_yet():
     assert snapshot["deadLetters"] == {"total": 0, "topics": [], "latest": []}
 
 
-def test_assignments_are_counted_by_the_second_of_their_arrival():
+def test_assignments_are_counted_in_their_second_however_late_they_arrive():
     board = Board()
-    for arrived in (NOW - 3000, NOW - 3000, NOW - 1000):
-        board.apply("assignments", b"k", assignment(), (), NOW - 86_400_000, arrived=arrived)
+    for timestamp in (NOW - 3000, NOW - 1000, NOW - 3000):
+        board.apply("assignments", b"k", assignment(), (), timestamp, arrived=NOW)
     run = shown(board)["run"]
     assert run["rates"]["start"] == NOW // 1000 - 3
     assert run["rates"]["assignments"] == [2, 0, 1]
     assert run["totals"]["assignments"] == {"control": 3}
+
+
+@pytest.mark.parametrize("timestamp", [NOW - HISTORY_SECONDS * 1000, NOW + 5000])
+def test_what_no_chart_can_show_at_its_time_counts_on_arrival(timestamp):
+    board = Board()
+    board.apply("assignments", b"k", assignment(), (), timestamp, arrived=NOW)
+    rates = shown(board, now=NOW + 1000)["run"]["rates"]
+    assert (rates["start"], rates["assignments"]) == (NOW // 1000, [1])
 
 
 def test_the_second_that_runs_is_not_shown_yet():
@@ -129,6 +137,17 @@ def test_alerts_latest_first():
     assert len(alerts) == ALERTS_KEPT
     assert alerts[0]["kind"] == "anomaly"
     assert alerts[0]["data"] == {"kind": "anomaly", "metric": "price", "value": ALERTS_KEPT + 4}
+
+
+def test_an_alert_of_an_event_that_was_sent_twice_is_shown_once():
+    board = Board()
+    for event in ("1", "1", "2"):
+        alert = {"kind": "anomaly", "metric": "price", "eventId": event, "eventSource": "/shop"}
+        board.apply("alerts", b"k", json.dumps(alert).encode(), (), NOW)
+    board.apply("alerts", b"k", b'{"kind": "other"}', (), NOW)
+    board.apply("alerts", b"k", b'{"kind": "other"}', (), NOW)
+    kinds = [alert["kind"] for alert in shown(board)["alerts"]]
+    assert kinds == ["other", "other", "anomaly", "anomaly"]
 
 
 def test_dead_letters_with_reasons_and_place_but_not_their_content():

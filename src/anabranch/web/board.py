@@ -37,6 +37,7 @@ from anabranch.events.models import MetricWindow, Results
 from anabranch.processors.protocol import Headers
 from anabranch.specs import ExperimentSpec, normalize_version, version_key
 from anabranch.topology import OUTPUT_TOPICS
+from anabranch.web.rings import HISTORY_SECONDS
 from anabranch.web.runs import Run
 
 __all__ = ["ALERTS_KEPT", "DEAD_LETTERS_KEPT", "RUNS_KEPT", "Board"]
@@ -86,6 +87,7 @@ class Board:
         self._runs: dict[tuple[str, str], Run] = {}
         self._specs: dict[tuple[str, str], ExperimentSpec] = {}
         self._alerts: deque[dict[str, Any]] = deque(maxlen=ALERTS_KEPT)
+        self._alerted: deque[tuple[object, ...]] = deque(maxlen=ALERTS_KEPT)
         self._alerts_at = 0
         self._dead: deque[dict[str, Any]] = deque(maxlen=DEAD_LETTERS_KEPT)
         self._dead_reasons: dict[str, dict[str, int]] = {}
@@ -123,16 +125,16 @@ class Board:
             value: The record's value; None deletes the key's metric window or results.
             headers: The record's headers.
             timestamp: The record's, milliseconds since the epoch.
-            arrived: When it was read, milliseconds since the epoch; counts per second go by
-                this. The record's timestamp where not given.
+            arrived: When it was read, milliseconds since the epoch; the record's timestamp
+                where not given.
         """
         now = timestamp if arrived is None else arrived
         self.version += 1
         try:
             if topic == "assignments":
-                self._assignment(value, headers, now)
+                self._assignment(value, headers, _second(timestamp, now), now)
             elif topic == "exposures":
-                self._exposure(value, headers, now)
+                self._exposure(value, headers, _second(timestamp, now), now)
             elif topic == "metric-windows":
                 self._window(key, value, now)
             elif topic == "results":
@@ -149,15 +151,15 @@ class Board:
         except (msgspec.MsgspecError, InvalidEventError, SpecValidationError):
             self._unreadable[topic] = self._unreadable.get(topic, 0) + 1
 
-    def _assignment(self, value: bytes | None, headers: Headers, now: int) -> None:
+    def _assignment(self, value: bytes | None, headers: Headers, second: int, now: int) -> None:
         found = _allotted(value, headers)
         run = self._touched(found.experiment, found.version, now)
-        run.assigned_to(found.variant, now // 1000)
+        run.assigned_to(found.variant, second)
 
-    def _exposure(self, value: bytes | None, headers: Headers, now: int) -> None:
+    def _exposure(self, value: bytes | None, headers: Headers, second: int, now: int) -> None:
         found = _allotted(value, headers)
         run = self._touched(found.experiment, found.version, now)
-        run.exposed_to(found.variant, now // 1000)
+        run.exposed_to(found.variant, second)
 
     def _window(self, key: bytes | None, value: bytes | None, now: int) -> None:
         if value is None:
@@ -206,6 +208,10 @@ class Board:
         if _header(headers, "content-type").startswith(STRUCTURED.decode()):
             inner = data.get("data")
             data = inner if isinstance(inner, dict) else {}
+        event = (data.get("eventSource"), data.get("eventId"), data.get("metric"))
+        if data.get("eventId") is not None and event in self._alerted:
+            return  # the event was sent twice, and so was its alert
+        self._alerted.append(event)
         kind = data.get("kind") or data.get("type") or _header(headers, "ce_type") or "alert"
         self._alerts.appendleft(
             {
@@ -307,6 +313,15 @@ class Board:
         ]
         total = sum(sum(reasons.values()) for reasons in self._dead_reasons.values())
         return {"total": total, "topics": topics, "latest": list(self._dead)}
+
+
+def _second(timestamp: int, arrived: int) -> int:
+    """Where a record counts: its own second, or that of its arrival if a chart cannot show it.
+
+    So a pipeline that catches up fills in what it missed, and a replay of old events is seen.
+    """
+    shown = arrived - (HISTORY_SECONDS - 1) * 1000 <= timestamp <= arrived
+    return (timestamp if shown else arrived) // 1000
 
 
 def _present(value: bytes | None) -> bytes:

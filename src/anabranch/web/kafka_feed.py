@@ -25,7 +25,7 @@ FROM_BEGINNING: Final = frozenset({"metric-windows", "results"})
 """Compacted topics: the latest record of each key is the state."""
 
 FROM_END: Final = frozenset({"assignments", "exposures"})
-"""Counted by the second of their arrival: older ones would show as a burst that never was."""
+"""Counted as they come: what is older than the charts would show as a burst that never was."""
 
 TAIL: Final = 100
 """Records per partition that alerts and dead letters reach back."""

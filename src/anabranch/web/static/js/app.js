@@ -254,7 +254,7 @@ function tiles(run) {
     { class: "tiles", "data-key": "tiles" },
     tile("Assignments per second", format.number(Math.round(assignmentRate(run) * 10) / 10), `${format.count(assigned)} since the start`),
     tile("Units in the experiment", format.count(units), crossovers ? `${format.count(crossovers)} crossovers left out` : "no crossovers"),
-    tile("Sample ratio", run.results ? ratio.short : format.DASH, ratio.tone === "none" ? null : `p ${format.pValue(run.results.srm.pValue)}`, ratio.tone),
+    tile("Sample ratio", run.results ? ratio.short : format.DASH, run.results ? ratio.note : null, ratio.tone),
     tile("Dead letters", format.count(total), total ? "see the reasons below" : "every record could be processed", total ? "warn" : null),
   );
 }

@@ -58,7 +58,7 @@ function create(element, spec, style) {
   const options = {
     width: Math.max(200, Math.floor(element.clientWidth)),
     height: HEIGHT,
-    padding: [10, 12, 0, 0],
+    padding: [10, 26, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     scales: {

@@ -15,6 +15,7 @@ export function sampleRatio(results) {
     return {
       tone: "none",
       short: "Not tested",
+      note: targeted ? "targeting rules decide" : "too few units",
       text: targeted
         ? "Not tested: targeting rules send units to variants by who they are, so no split is to be expected."
         : "Not tested: too few units so far.",
@@ -24,12 +25,14 @@ export function sampleRatio(results) {
     return {
       tone: "bad",
       short: "Mismatch",
+      note: `p ${format.pValue(p)}`,
       text: `Sample ratio mismatch (p ${format.pValue(p)}): units are split differently from what was planned, more than chance explains. Do not trust these results before the cause is found.`,
     };
   }
   return {
     tone: "good",
     short: "As planned",
+    note: `p ${format.pValue(p)}`,
     text: `Units are split as planned, within chance (p ${format.pValue(p)}).`,
   };
 }

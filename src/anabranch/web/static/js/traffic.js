@@ -63,7 +63,7 @@ export function trafficPanel(run, variants, charts) {
   return panel(
     "traffic",
     "Traffic",
-    "By arrival, the last 15 minutes. Totals since this dashboard was started.",
+    "The last 15 minutes. Totals since this dashboard was started.",
     h(
       "div",
       { class: "charts" },
