@@ -111,7 +111,7 @@ def open_envelope(record: Record, kind: str, *, now: int, limits: Limits) -> Env
         # Kafka allows a header without a value, which its type here does not say.
         found: dict[str, bytes | None] = dict(headers)
         content_type = found.get("content-type")
-        if content_type and content_type[:23].lower() == _CLOUDEVENTS:
+        if content_type and len(content_type) >= 23 and _is_structured(content_type):
             event = _structured(record, value, content_type, kind)
         elif "ce_id" in found or any(name.startswith("ce_") for name in found):
             event = _binary(record, value, found, kind)
@@ -124,6 +124,10 @@ def open_envelope(record: Record, kind: str, *, now: int, limits: Limits) -> Env
             "set the sender's clock"
         )
     return event
+
+
+def _is_structured(content_type: bytes) -> bool:
+    return content_type[:23].lower() == _CLOUDEVENTS
 
 
 def _bare(record: Record, value: bytes) -> Envelope:
@@ -214,10 +218,9 @@ def parse_time(text: str) -> int:
         MalformedEventError: It is no time, or has no offset.
     """
     try:
-        # Lower case is allowed by RFC 3339, section 5.6, but not by Python.
-        moment = datetime.fromisoformat(text.upper())
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        moment = None
+        moment = _lower_case_time(text)
     if moment is None or moment.tzinfo is None:
         raise MalformedEventError(
             f"time: {text[:40]!r} is not an RFC 3339 time with an offset: write it as in "
@@ -226,21 +229,32 @@ def parse_time(text: str) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
+def _lower_case_time(text: str) -> datetime | None:
+    """RFC 3339, section 5.6, allows t and z; Python does not."""
+    try:
+        return datetime.fromisoformat(text.upper())
+    except ValueError:
+        return None
+
+
 def format_time(ms: int) -> str:
     """RFC 3339 in UTC with milliseconds, ``2026-01-31T12:00:00.000Z``.
 
     A time outside the years 1 to 9999, which RFC 3339 cannot write, is given in seconds.
     """
-    seconds, rest = divmod(ms, 1000)
-    return f"{_second(seconds)}.{rest:03d}Z"
+    return _formatted(ms).decode()
+
+
+def _formatted(ms: int) -> bytes:
+    return b"%b%03dZ" % (_second(ms // 1000), ms % 1000)
 
 
 @lru_cache(maxsize=4096)
-def _second(seconds: int) -> str:
+def _second(seconds: int) -> bytes:
     try:
-        return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
+        return (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19].encode() + b"."
     except OverflowError:
-        return f"{seconds} s"
+        return b"%d s." % seconds
 
 
 class HeaderMaker:
@@ -268,4 +282,4 @@ class HeaderMaker:
 
 def time_header(ms: int) -> tuple[str, bytes]:
     """The ``ce_time`` header, to be shared by all outputs of one event."""
-    return "ce_time", format_time(ms).encode()
+    return "ce_time", _formatted(ms)

@@ -217,7 +217,10 @@ class _Writer:
         Raises:
             MissingUnitError: No experiment finds its unit in the context; nothing was written.
         """
-        if not any([evaluation.unit for evaluation in evaluations]):  # noqa: C419 - quicker
+        for evaluation in evaluations:
+            if evaluation.unit is not None:
+                break
+        else:
             _require_unit(event, targets)
         send, time, expose = self.out.send, event.time, event.data.exposure
         context = context_name(event.source, event.id)
