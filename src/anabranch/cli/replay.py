@@ -94,7 +94,7 @@ async def _pipeline(
             yield embedded
         return
     async with KafkaPipeline(settings) as kafka:
-        await kafka.create_topics()
+        await kafka.create_topics(keep_all=True)
         errors.print(f"topics: {settings.prefix}.* on {settings.bootstrap}", highlight=False)
         try:
             async with WorkerProcesses(settings, workers):

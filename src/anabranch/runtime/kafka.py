@@ -46,11 +46,18 @@ def kafka_worker(stages: Sequence[Stage], settings: Settings) -> KafkaWorker:
     return KafkaWorker(kafka_client(settings), stages, physical=names.topic, group=names.group)
 
 
-def topic_settings(settings: Settings) -> list[TopicSettings]:
-    """Every topic as it should be on the broker."""
+def topic_settings(settings: Settings, *, keep_all: bool = False) -> list[TopicSettings]:
+    """Every topic as it should be on the broker.
+
+    Args:
+        settings: Prefix and partitions.
+        keep_all: Without time limits. Brokers delete by record timestamp, so events of long ago
+            would be gone within minutes.
+    """
     names = Names(settings.prefix)
+    unlimited = {"retention.ms": "-1"} if keep_all else {}
     return [
-        TopicSettings(names.topic(topic.name), settings.partitions, topic.config())
+        TopicSettings(names.topic(topic.name), settings.partitions, topic.config() | unlimited)
         for topic in TOPICS
     ]
 
@@ -78,9 +85,10 @@ class KafkaPipeline:
         await self._producer.stop()
         await self._topics.__aexit__()
 
-    async def create_topics(self) -> list[str]:
-        """Create what is missing; returns physical names."""
-        return await self._topics.create(topic_settings(self.settings), self.settings.replication)
+    async def create_topics(self, *, keep_all: bool = False) -> list[str]:
+        """Create what is missing; returns physical names. See :func:`topic_settings`."""
+        wanted = topic_settings(self.settings, keep_all=keep_all)
+        return await self._topics.create(wanted, self.settings.replication)
 
     async def destroy(self) -> None:
         """Delete every topic of the prefix; the broker forgets its groups by itself."""
