@@ -217,6 +217,7 @@ def parse_time(text: str) -> int:
     Raises:
         MalformedEventError: It is no time, or has no offset.
     """
+    moment: datetime | None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

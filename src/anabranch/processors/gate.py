@@ -7,7 +7,12 @@ from typing import Final
 import msgspec
 
 from anabranch.assignment import unit_of
-from anabranch.errors import InvalidEventError, MissingUnitError, UndeclaredTelemetryError
+from anabranch.errors import (
+    InvalidEventError,
+    MalformedEventError,
+    MissingUnitError,
+    UndeclaredTelemetryError,
+)
 from anabranch.events.cloudevents import Limits, format_time
 from anabranch.events.decoding import Telemetry, decode_telemetry
 from anabranch.events.models import Observation, TelemetryData
@@ -18,6 +23,7 @@ from anabranch.telemetry import EventPlan, TelemetryPlans
 
 __all__ = ["GateProcessor"]
 
+_TOO_DEEP: Final = "properties: are nested too deeply: send them flatter"
 _MEASURED: Final = frozenset({Status.RUNNING, Status.PAUSED, Status.COMPLETED})
 
 
@@ -54,26 +60,20 @@ class GateProcessor:
                 plan = self._plan(event)
                 clean, left_out = plan.apply(event.data.properties)
                 units = self._units_of(event.data)
+                kept = plan.keeps(event.id, event.source)
+                made = [(unit, self._observation(event, unit, clean)) for unit in units if kept]
             except InvalidEventError as error:
                 out.dead_letter(record, error)
                 continue
-            undeclared += left_out
-            self._alert(event, plan, clean, out)
-            if not plan.keeps(event.id, event.source):
-                sampled_out += 1
+            except RecursionError:
+                out.dead_letter(record, MalformedEventError(_TOO_DEEP))
                 continue
-            for unit in units:
-                observations += 1
-                observation = Observation(
-                    id=event.id,
-                    source=event.source,
-                    name=event.data.name,
-                    version=event.version,
-                    unit=unit,
-                    time=event.time,
-                    properties=clean,
-                )
-                out.send("observations", unit.encode(), self._encode(observation), (), event.time)
+            undeclared += left_out
+            sampled_out += not kept
+            observations += len(made)
+            self._alert(event, plan, clean, out)
+            for unit, value in made:
+                out.send("observations", unit.encode(), value, (), event.time)
         for name, n in (
             ("telemetry", len(records)),
             ("observations", observations),
@@ -82,6 +82,19 @@ class GateProcessor:
         ):
             if n:
                 out.count(name, n)
+
+    def _observation(self, event: Telemetry, unit: str, clean: dict[str, object]) -> bytes:
+        return self._encode(
+            Observation(
+                id=event.id,
+                source=event.source,
+                name=event.data.name,
+                version=event.version,
+                unit=unit,
+                time=event.time,
+                properties=clean,
+            )
+        )
 
     def _plan(self, event: Telemetry) -> EventPlan:
         name, version = event.data.name, event.version
