@@ -1,0 +1,148 @@
+"""The page's scripts, by Node.js: words, numbers, and how snapshots are merged."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from anabranch.web import Board
+from anabranch.web.app import STATIC
+from anabranch.web.rings import WINDOWS_KEPT
+from tests.web.records import MINUTE, NOW, RUN, assignment, results, window
+
+NODE = shutil.which("node")
+pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node.js")
+
+
+def run(script: str, **given):
+    """The value that the script's last line gives to ``tell``."""
+    names = ["format", "interval", "results", "state"]
+    imports = "\n".join(f"import * as {name} from '{STATIC}/js/{name}.js';" for name in names)
+    constants = "\n".join(f"const {name} = {json.dumps(value)};" for name, value in given.items())
+    source = (
+        f"{imports}\n{constants}\nconst tell = (v) => console.log(JSON.stringify(v));\n{script}"
+    )
+    done = subprocess.run(
+        [NODE, "--no-warnings", "--input-type=module"],
+        input=source,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+FORMATS = {
+    "format.count(21306)": "21,306",
+    "format.count(null)": "\u2013",
+    "format.number(0.106167)": "0.1062",
+    "format.number(21.3149)": "21.31",
+    "format.number(-1234.5)": "\u22121,235",
+    "format.number(0)": "0",
+    "format.percent(0.2034, 1)": "20.3 %",
+    "format.points(-0.0614)": "\u22126.14 pp",
+    "format.points(0.061)": "+6.10 pp",
+    "format.pValue(0.00004)": "< 0.001",
+    "format.pValue(0.0471)": "0.047",
+    "format.pValue(undefined)": "\u2013",
+    "format.perWindow('1m')": "per minute",
+    "format.perWindow('15m')": "per 15 minutes",
+    "format.perWindow('odd')": "per odd",
+    "format.aggregation('p95', 'price').what": "95th percentile of price",
+    "format.aggregation('new', null).what": "new",
+}
+
+
+def test_formats():
+    assert run(f"tell([{', '.join(FORMATS)}])") == list(FORMATS.values())
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "direction", "tone", "text"),
+    [
+        (0.1, 0.2, "increase", "good", "Higher so far (better)"),
+        (0.1, 0.2, "decrease", "bad", "Higher so far (worse)"),
+        (-0.2, -0.1, "increase", "bad", "Lower so far (worse)"),
+        (-0.2, -0.1, "decrease", "good", "Lower so far (better)"),
+        (-0.1, 0.1, "increase", "open", "No clear difference"),
+    ],
+)
+def test_what_an_interval_says(low, high, direction, tone, text):
+    comparison = {"difference": (low + high) / 2, "fixed": {"low": low, "high": high, "pValue": 0}}
+    assert run(
+        "tell(interval.verdict('count', comparison, direction))",
+        comparison=comparison,
+        direction=direction,
+    ) == {"tone": tone, "text": text}
+
+
+def test_what_is_said_without_an_interval():
+    nothing = {"difference": None, "fixed": None}
+    quantile = {"difference": 2.0, "fixed": None}
+    says = run(
+        "tell([interval.verdict('avg', nothing).text, interval.verdict('p95', quantile).text])",
+        nothing=nothing,
+        quantile=quantile,
+    )
+    assert says == ["Too little data", "No interval for percentiles"]
+
+
+@pytest.mark.parametrize(
+    ("p", "expected", "short"),
+    [
+        (0.4, {"a": 1}, "As planned"),
+        (0.0009, {"a": 1}, "Mismatch"),
+        (None, {"a": 1}, "Not tested"),
+        (None, {}, "Not tested"),
+    ],
+)
+def test_what_the_sample_ratio_says(p, expected, short):
+    srm = {"srm": {"pValue": p, "expected": expected}}
+    said = run("tell(results.sampleRatio(srm))", srm=srm)
+    assert said["short"] == short
+    assert ("targeting" in said["text"]) == (not expected)
+
+
+def test_news_merged_are_the_whole():
+    """A page that was there all along shows what one that comes now shows."""
+    board = Board()
+    board.apply("results", *results(), (), NOW)
+    board.apply("metric-windows", *window(NOW, 1.0), (), NOW)
+    snapshots = [board.snapshot(RUN, now=NOW)]
+    for i in range(WINDOWS_KEPT + 3):
+        seen = board.version
+        board.apply("metric-windows", *window(NOW + i * MINUTE, i), (), NOW)
+        board.apply("assignments", b"k", assignment(), (), NOW)
+        if i % 50 == 0:
+            board.apply("results", *results(units=i), (), NOW)
+            board.apply("alerts", b"k", b'{"kind": "anomaly"}', (), NOW)
+        snapshots.append(board.snapshot(RUN, now=NOW, since=seen))
+    seen = board.version
+    board.apply("metric-windows", window(NOW + 9 * MINUTE, 0)[0], None, (), NOW)
+    snapshots.append(board.snapshot(RUN, now=NOW, since=seen))
+    merged, fresh = run(
+        """
+        const shown = (all) => {
+          for (const one of all) if (!state.merge(one)) throw new Error("did not fit");
+          const { run, alerts, deadLetters, experiments } = state.state;
+          return JSON.parse(JSON.stringify({ ...run, alerts, deadLetters, experiments }));
+        };
+        tell([shown(snapshots), shown([whole])]);
+        """,
+        snapshots=snapshots,
+        whole=board.snapshot(RUN, now=NOW),
+    )
+    assert merged == fresh
+
+
+def test_a_part_of_another_run_does_not_fit():
+    board = Board()
+    board.apply("assignments", b"k", assignment(), (), NOW)
+    seen = board.version
+    board.apply("assignments", b"k", assignment(), (), NOW)
+    part = board.snapshot(RUN, now=NOW, since=seen)
+    assert run("tell(state.merge(part))", part=part) is False
