@@ -40,5 +40,7 @@ def configure_logging(level: str) -> None:
     # The root stays at warning: Faust and aiokafka log per record below it.
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("anabranch").setLevel(number)
-    # Repeated while a broker is away; our own messages say what it means.
-    logging.getLogger("aiokafka").setLevel(max(number, logging.ERROR))
+    # aiokafka repeats itself while a broker is away; our own messages say what it means.
+    logging.getLogger("aiokafka").setLevel(
+        logging.DEBUG if number == logging.DEBUG else logging.CRITICAL
+    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
-from rich.table import Table
 
-from anabranch.cli.console import out
-from anabranch.events.models import Comparison, MetricResult, Results
+from anabranch.cli.console import out, table
+from anabranch.events.models import Comparison, MetricResult, MetricVariantResult, Results
 
 
 def show_results(values: Iterable[bytes]) -> None:
@@ -26,7 +25,7 @@ def _show(results: Results) -> None:
         f"\n[bold]{results.experiment}[/] {results.version}   as of {results.as_of}",
         highlight=False,
     )
-    arms = Table("variant", "units", "expected share", "crossovers")
+    arms = table("variant", figures=("units", "expected share", "crossovers"))
     for arm in results.variants:
         share = results.srm.expected.get(arm.id)
         arms.add_row(
@@ -45,44 +44,53 @@ def _show(results: Results) -> None:
 
 
 def _show_metric(metric: MetricResult, control: str) -> None:
-    table = Table(
-        "variant", "units", "events", "converted", "rate", "sum", "per unit", "value",
-        "difference", "lift", "95 % interval", "p",
-        title=f"{metric.name} ({metric.aggregation})",
-        title_justify="left",
-    )  # fmt: skip
+    figures = _figures(metric.aggregation)
+    out.print(f"\n[bold]{metric.name}[/] ({metric.aggregation})", highlight=False)
+    comparing = table("variant", figures=(*figures, "lift", "95 % of difference", "p"))
     comparisons = {c.variant: c for c in metric.comparisons}
     for arm in metric.variants:
-        table.add_row(
+        comparing.add_row(
             _arm(arm.id, control),
-            f"{arm.units:,}",
-            f"{arm.events:,}",
-            f"{arm.converted:,}",
-            _number(arm.rate),
-            f"{arm.sum:,.2f}",
-            _number(arm.mean),
-            _number(arm.value),
+            *(read(arm) for read in figures.values()),
             *_comparison(comparisons.get(arm.id)),
         )
-    out.print(table)
+    out.print(comparing)
 
 
-def _comparison(comparison: Comparison | None) -> tuple[str, str, str, str]:
+def _figures(aggregation: str) -> dict[str, Callable[[MetricVariantResult], str]]:
+    """The columns that tell something about a metric of this kind."""
+    if aggregation in {"count", "unique"}:
+        return {
+            "events": lambda arm: f"{arm.events:,}",
+            "converted": lambda arm: f"{arm.converted:,}",
+            "rate": lambda arm: _number(arm.rate),
+        }
+    if aggregation in {"avg", "sum"}:
+        return {
+            "events": lambda arm: f"{arm.events:,}",
+            "sum": lambda arm: f"{arm.sum:,.2f}",
+            "/ unit": lambda arm: _number(arm.mean),
+            "/ event": lambda arm: _number(arm.event_mean),
+        }
+    return {
+        "events": lambda arm: f"{arm.events:,}",
+        aggregation: lambda arm: _number(arm.value),
+    }
+
+
+def _comparison(comparison: Comparison | None) -> tuple[str, str, str]:
     if comparison is None:
-        return ("", "", "", "")
-    fixed = comparison.fixed
-    lift = comparison.relative_lift
-    return (
-        _number(comparison.difference),
-        "" if lift is None else f"{lift:+.2%}",
-        "" if fixed is None else f"{fixed.low:.6g} … {fixed.high:.6g}",
-        "" if fixed is None else f"{fixed.p_value:.3g}",
-    )
+        return ("", "", "")
+    fixed, lift = comparison.fixed, comparison.relative_lift
+    change = _number(comparison.difference) if lift is None else f"{lift:+.1%}"
+    if fixed is None:
+        return (change, "", "")
+    return (change, f"{fixed.low:+.3g} … {fixed.high:+.3g}", f"{fixed.p_value:.2g}")
 
 
 def _arm(name: str, control: str) -> str:
-    return f"{name} (control)" if name == control else name
+    return f"{name} [dim](control)[/]" if name == control != "control" else name
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:,.6f}".rstrip("0").rstrip(".")
+    return "" if value is None else f"{value:,.5g}"

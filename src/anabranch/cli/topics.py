@@ -7,10 +7,9 @@ import json
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from anabranch.cli import options
-from anabranch.cli.console import out
+from anabranch.cli.console import out, table
 from anabranch.engine.kafka import Topics
 from anabranch.runtime.kafka import kafka_client, topic_settings
 from anabranch.settings import Settings, load_settings
@@ -64,12 +63,12 @@ def describe(
             json.dumps([{"topic": t.name, "partitions": there.get(t.name)} for t in wanted])
         )
     else:
-        table = Table("topic", "partitions", "configuration")
+        listed = table("topic", "partitions", "configuration")
         for topic in wanted:
             count = there.get(topic.name)
             config = ", ".join(f"{k}={v}" for k, v in topic.config.items())
-            table.add_row(topic.name, "[red]missing[/]" if count is None else str(count), config)
-        out.print(table)
+            listed.add_row(topic.name, "[red]missing[/]" if count is None else str(count), config)
+        out.print(listed)
     if any(t.name not in there for t in wanted):
         raise typer.Exit(4)
 

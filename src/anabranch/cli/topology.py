@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from anabranch.cli import options
-from anabranch.cli.console import out
+from anabranch.cli.console import out, table
 from anabranch.settings import load_settings
 from anabranch.topology import STAGES, TOPICS, Names, mermaid
 
@@ -35,8 +34,8 @@ def topology(
             out.print(f"    ─▶ [dim]{names.topic(source + '.dlq')}[/]", highlight=False)
         if shape.changelog is not None:
             out.print(f"    ◀▶ [dim]{names.topic(shape.changelog)}[/]", highlight=False)
-    table = Table("topic", "keyed by", "holds", "cleanup", "kept")
+    listed = table("topic", "cleanup", "kept", "keyed by")
     for topic in TOPICS:
         kept = "latest of a key" if topic.retention_days is None else f"{topic.retention_days} d"
-        table.add_row(names.topic(topic.name), topic.key, topic.value, topic.cleanup, kept)
-    out.print(table)
+        listed.add_row(names.topic(topic.name), topic.cleanup, kept, topic.key)
+    out.print(listed)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from anabranch.assignment import compile_spec
 from anabranch.cli import options
-from anabranch.cli.console import errors, out
+from anabranch.cli.console import errors, out, table
 from anabranch.specs import Catalog, ExperimentSpec, LoadedSpec, load_files, load_specs
 
 
@@ -50,18 +49,17 @@ def _row(item: LoadedSpec) -> dict[str, object]:
 
 def _show(loaded: list[LoadedSpec]) -> None:
     running = {(spec.key, spec.version) for spec in Catalog.of(i.spec for i in loaded).running()}
-    table = Table("kind", "key", "version", "status", "digest", "file")
+    listed = table("kind", "key", "version", "status", "file")
     for item in loaded:
         row = _row(item)
         status = row["status"] or ""
         if (item.spec.key, item.spec.version) in running:
             status = f"[green]{status}[/]"
-        table.add_row(
+        listed.add_row(
             str(row["kind"]),
             item.spec.key,
             item.spec.version,
             str(status),
-            item.spec.digest,
             item.place,
         )
-    out.print(table)
+    out.print(listed)
