@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import UnknownTopicOrPartitionError
+
 from tools.devkafka import DevKafkaError, DevKafkaMissingError, LocalBroker, start
 from tools.devkafka.broker import EXTERNAL
 from tools.devkafka.ports import free_pair, is_free

@@ -7,6 +7,7 @@ Checked against faust-streaming 0.15.3 and aiokafka 0.14.0, which ``pyproject.to
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -77,6 +78,10 @@ class MembershipTransport(driver.Transport):  # type: ignore[misc]
     """Faust's transport with :class:`MembershipConsumer`."""
 
     Consumer = MembershipConsumer
+
+
+# Services of Faust log under the module that defines them; these are Faust's own doings.
+MembershipConsumer.logger = logging.getLogger("faust.membership")
 
 
 def use_membership_transport(app: faust.App) -> None:

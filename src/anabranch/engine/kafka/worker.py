@@ -98,6 +98,9 @@ class _StageApp(faust.App):  # type: ignore[misc]
             await self.host.stop()
 
 
+_StageApp.logger = logging.getLogger("faust.membership")
+
+
 class _Member:
     """One stage's membership, started again when Faust gives up."""
 
