@@ -54,6 +54,17 @@ class Settings(BaseSettings):
         0.2, ge=0, description="How long results gather deltas before they are published"
     )
 
+    breaker_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="A partition pauses when more than this share of recent records are dead "
+        "letters; 1 never pauses",
+    )
+    breaker_pause: float = Field(
+        15, gt=0, description="How long a paused partition waits before it tries again"
+    )
+
     session_timeout: float = Field(
         10, gt=0, description="Without a heartbeat for so long a worker is taken for dead"
     )

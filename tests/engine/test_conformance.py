@@ -9,8 +9,8 @@ import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
 from anabranch.engine import Outbox, Stage
-from anabranch.errors import FencedError
-from tests.engine.processors import Faulty, FirstSeen, Join, counting, topics
+from anabranch.errors import FencedError, MalformedEventError
+from tests.engine.processors import Count, Faulty, FirstSeen, Join, counting, topics
 from tests.support.clusters import EmbeddedCluster, KafkaCluster, drained, eventually
 
 
@@ -351,4 +351,52 @@ async def test_what_a_task_did_is_counted_only_once_committed(cluster):
     assert task.stats.records == 20
     assert task.stats.counters == {"counted": 20}
     assert task.stats.failures == 2
+    await worker.stop()
+
+
+async def test_a_flood_of_dead_letters_pauses_the_partition_until_it_is_mended(cluster):
+    """A broken deploy must not drain a topic into the dead letters."""
+    broken = True
+
+    class Deploy(Count):
+        def process(self, batch, state, cache, out) -> None:
+            if not broken:
+                return super().process(batch, state, cache, out)
+            for record in batch.sources["in"]:
+                out.dead_letter(record, MalformedEventError("the new version reads nothing"))
+            return None
+
+    stage = counting(Deploy, max_records=50)
+    await cluster.create(topics(partitions=1), compact=["count-changelog"])
+    await cluster.produce("in", numbered(10, 40))
+    worker = cluster.worker(stage)
+    await worker.start()
+    await worker.wait_ready()
+    (task,) = worker.hosts[0].tasks.values()
+    await eventually(lambda: task.paused, what="the breaker to open")
+    dead = len(await cluster.read("in.dlq"))
+    assert dead < 100
+    assert f"of the last {dead + 50}" in task.paused
+
+    broken = False
+    await drained(cluster, stage)
+    assert task.paused is None
+    assert len(await cluster.read("out")) == 400 - dead
+    assert len(await cluster.read("in.dlq")) == dead
+    await worker.stop()
+
+
+async def test_a_few_dead_letters_pause_nothing(cluster):
+    stage = counting()
+    await cluster.create(topics(partitions=1), compact=["count-changelog"])
+    messages = numbered(10, 40)
+    for n in range(0, 400, 3):
+        messages.insert(n, (b"k", b"invalid"))
+    await cluster.produce("in", messages)
+    worker = cluster.worker(stage)
+    await worker.start()
+    await drained(cluster, stage)
+    (task,) = worker.hosts[0].tasks.values()
+    assert task.stats.pauses == 0
+    assert task.stats.dead_letters == 134
     await worker.stop()

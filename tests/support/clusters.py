@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from aiokafka import TopicPartition
 
 from anabranch.engine import Stage, TaskSettings
+from anabranch.engine.breaker import BreakerSettings
 from anabranch.engine.embedded import EmbeddedPort, EmbeddedWorker, Log
 from anabranch.engine.kafka import KafkaClient, KafkaPort, KafkaWorker, Topics
 from anabranch.engine.kafka.admin import TopicSettings
@@ -17,7 +18,12 @@ from anabranch.engine.port import Port
 from anabranch.processors.protocol import Record
 
 TASKS = TaskSettings(
-    poll_timeout=0.05, retry_backoff=0.01, idle_commit=0.2, fenced_wait=2.0, stop_grace=3.0
+    poll_timeout=0.05,
+    retry_backoff=0.01,
+    idle_commit=0.2,
+    fenced_wait=2.0,
+    stop_grace=3.0,
+    breaker=BreakerSettings(pause=0.5),
 )
 
 Message = tuple[bytes | None, bytes | None] | tuple[bytes | None, bytes | None, Any]

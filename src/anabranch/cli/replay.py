@@ -58,6 +58,8 @@ def replay(
         prefix=prefix or f"replay-{secrets.token_hex(4)}",
         partitions=partitions,
         specs=specs,
+        # A file is what it is: waiting for a better one would be waiting for ever.
+        breaker_share=1,
     )
     catalog = checked_catalog(settings.specs)
     results, dead = asyncio.run(_replay(files, settings, catalog, workers, keep=keep))

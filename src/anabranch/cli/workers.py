@@ -85,7 +85,11 @@ class WorkerProcesses:
                 str(settings.specs),
                 stdout=sink,
                 stderr=sink,
-                env={**os.environ, "ANABRANCH_PARTITIONS": str(settings.partitions)},
+                env={
+                    **os.environ,
+                    "ANABRANCH_PARTITIONS": str(settings.partitions),
+                    "ANABRANCH_BREAKER_SHARE": str(settings.breaker_share),
+                },
             )
         try:
             return await process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections import Counter
 from collections.abc import Iterable
 
 from anabranch.engine.stage import DEAD_LETTER_SUFFIX
@@ -23,13 +24,13 @@ class Outbox:
         logical: Physical source topic to logical name, to find the dead letters of a record.
     """
 
-    __slots__ = ("_logical", "counters", "dead", "topics")
+    __slots__ = ("_logical", "counters", "reasons", "topics")
 
     def __init__(self, logical: dict[str, str]) -> None:
         self._logical = logical
         self.topics: dict[str, list[Entry]] = {}
         self.counters: dict[str, int] = {}
-        self.dead = 0
+        self.reasons: Counter[str] = Counter()
 
     def send(
         self,
@@ -45,7 +46,7 @@ class Outbox:
         entries.append((key, value, headers, timestamp))
 
     def dead_letter(self, record: Record, error: BaseException) -> None:
-        self.dead += 1
+        self.reasons[type(error).__name__] += 1
         self.send(
             self._logical[record.topic] + DEAD_LETTER_SUFFIX,
             record.key,
@@ -53,6 +54,11 @@ class Outbox:
             (*record.headers, *error_headers(record, error)),
             record.timestamp,
         )
+
+    @property
+    def dead(self) -> int:
+        """How many dead letters there are."""
+        return self.reasons.total()
 
     def count(self, name: str, n: int = 1) -> None:
         self.counters[name] = self.counters.get(name, 0) + n

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from anabranch.engine.breaker import BreakerSettings
 from anabranch.processors.protocol import Processor
 
 DEAD_LETTER_SUFFIX = ".dlq"
@@ -60,6 +61,7 @@ class TaskSettings:
         idle_commit: After so long without records, positions that passed transaction markers
             are committed, so that lag reads zero where nothing is left to do.
         stop_grace: How long stopping waits for the open batch before it is cancelled.
+        breaker: When too many dead letters pause the partition.
     """
 
     poll_timeout: float = 0.2
@@ -69,3 +71,4 @@ class TaskSettings:
     fenced_wait: float = 10.0
     idle_commit: float = 1.0
     stop_grace: float = 5.0
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)

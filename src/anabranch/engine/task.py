@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
 
+from anabranch.engine.breaker import Breaker
 from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll, Port
 from anabranch.engine.stage import Stage, TaskSettings
@@ -27,6 +28,7 @@ class TaskStats:
     records: int = 0
     dead_letters: int = 0
     failures: int = 0
+    pauses: int = 0
     fenced: int = 0
     opened: int = 0
     restored: int = 0
@@ -45,6 +47,11 @@ class Task:
             current membership, or two owners would fence each other for ever.
         settings: Time-outs and retries.
         clock: Wall clock in seconds since the epoch.
+
+    Attributes:
+        ready: Set while the task is open.
+        paused: Why the circuit breaker has paused the partition; None when it has not.
+        progressed_at: When it last made progress, on the monotonic clock.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class Task:
         self.stats = TaskStats()
         self.ready = asyncio.Event()
         self.progressed_at = time.monotonic()
+        self.paused: str | None = None
         self._port = port
         self._logical = logical
         self._owned = owned
@@ -79,6 +87,7 @@ class Task:
         self._positions: dict[str, int] = {}
         self._limit = stage.max_records
         self._attempts = 0
+        self._breaker = Breaker(self._settings.breaker)
 
     def __repr__(self) -> str:
         return f"<Task {self.stage.name}[{self.partition}]>"
@@ -183,6 +192,10 @@ class Task:
                 changes = state.seal()
             except Exception as error:
                 raise ProcessingError(f"{type(error).__name__}: {error}") from error
+            if self._breaker.refuses(_count(batch), outbox.dead):
+                self._held = polled
+                await self._pause(batch, outbox)
+                return
             await self._port.commit(outbox, changes, _positions(batch))
         except ProcessingError as error:
             self._cache.drop()
@@ -197,7 +210,7 @@ class Task:
     async def _gather(self) -> dict[str, Sequence[Record]] | None:
         """Poll; with a linger, keep polling until the batch is full or the time is over."""
         polled = await self._port.poll(self._limit, self._settings.poll_timeout)
-        total = sum(map(len, polled.values()))
+        total = _count(polled)
         if not total:
             return None
         merged = dict(polled)
@@ -239,12 +252,14 @@ class Task:
         self._positions |= _positions(batch)
         stats = self.stats
         stats.batches += 1
-        stats.records += sum(map(len, batch.values()))
+        stats.records += _count(batch)
         stats.dead_letters += outbox.dead
         for name, n in outbox.counters.items():
             stats.counters[name] = stats.counters.get(name, 0) + n
         self._held = rest
         self._attempts = 0
+        self.paused = None
+        self._breaker.committed(_count(batch), outbox.dead)
         if self._limit < self.stage.max_records:
             self._limit = min(self._limit * 2, self.stage.max_records)
 
@@ -259,7 +274,7 @@ class Task:
         batch; the limit grows again with every batch that succeeds.
         """
         self.stats.failures += 1
-        total = sum(map(len, batch.values()))
+        total = _count(batch)
         if total > 1:
             self._limit = total // 2
             log.warning(
@@ -273,6 +288,9 @@ class Task:
         record = next(r for records in batch.values() for r in records)
         outbox = Outbox(self._logical)
         outbox.dead_letter(record, error)
+        if self._breaker.refuses(1, 1):
+            await self._pause(batch, outbox)
+            return
         log.error(
             "%r sends %s[%d]@%d to the dead letters",
             self,
@@ -283,6 +301,24 @@ class Task:
         )
         await self._port.commit(outbox, {}, _positions(batch))
         self._committed(batch, rest, outbox)
+
+    async def _pause(self, batch: Poll, outbox: Outbox) -> None:
+        """Too many dead letters: drop the batch, say so, and try it again after a while."""
+        self._cache.drop()
+        self._attempts = 0
+        self.stats.pauses += 1
+        self.paused = self._breaker.describe(_count(batch), outbox.dead)
+        reasons = ", ".join(f"{name} ({n})" for name, n in outbox.reasons.most_common(3))
+        log.error(
+            "%r is paused for %g s: %s. Reasons: %s. Mend the deploy or the specs; where the data "
+            "is really that bad, raise ANABRANCH_BREAKER_SHARE",
+            self,
+            self._settings.breaker.pause,
+            self.paused,
+            reasons,
+        )
+        self._kick.clear()
+        await self._nap(self._settings.breaker.pause, until=self._kick)
 
     def _backoff(self, attempt: int) -> float:
         return min(
@@ -303,7 +339,7 @@ def _split(
     polled: Mapping[str, Sequence[Record]], limit: int
 ) -> tuple[dict[str, Sequence[Record]], dict[str, Sequence[Record]] | None]:
     """The first ``limit`` records, source by source, and what is left (None when nothing is)."""
-    if sum(map(len, polled.values())) <= limit:
+    if _count(polled) <= limit:
         return dict(polled), None
     taken: dict[str, Sequence[Record]] = {}
     rest: dict[str, Sequence[Record]] = {}
@@ -312,6 +348,10 @@ def _split(
         rest[source] = records[limit:]
         limit -= len(taken[source])
     return taken, rest
+
+
+def _count(batch: Mapping[str, Sequence[Record]]) -> int:
+    return sum(map(len, batch.values()))
 
 
 def _positions(batch: Mapping[str, Sequence[Record]]) -> dict[str, int]:

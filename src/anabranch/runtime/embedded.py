@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Self
 
-from anabranch.engine import Stage, TaskSettings
+from anabranch.engine import Stage
 from anabranch.engine.embedded import EmbeddedWorker, Log
 from anabranch.processors.protocol import Record
 from anabranch.runtime.pipeline import Message
+from anabranch.runtime.stages import task_settings
 from anabranch.settings import Settings
 from anabranch.topology import OUTPUT_TOPICS, TOPICS, Names
 
@@ -44,7 +45,7 @@ class EmbeddedPipeline:
             stages,
             physical=self.names.topic,
             group=self.names.group,
-            settings=TaskSettings(),
+            settings=task_settings(settings),
         )
 
     async def __aenter__(self) -> Self:

@@ -17,6 +17,7 @@ from anabranch.engine.outbox import Entry
 from anabranch.errors import SettingsError
 from anabranch.processors.protocol import Record
 from anabranch.runtime.pipeline import Message
+from anabranch.runtime.stages import task_settings
 from anabranch.settings import Settings
 from anabranch.topology import STAGES, TOPICS, Names
 
@@ -43,7 +44,13 @@ def kafka_client(settings: Settings) -> KafkaClient:
 def kafka_worker(stages: Sequence[Stage], settings: Settings) -> KafkaWorker:
     """A worker of the stages, to be started."""
     names = Names(settings.prefix)
-    return KafkaWorker(kafka_client(settings), stages, physical=names.topic, group=names.group)
+    return KafkaWorker(
+        kafka_client(settings),
+        stages,
+        physical=names.topic,
+        group=names.group,
+        settings=task_settings(settings),
+    )
 
 
 def topic_settings(settings: Settings, *, keep_all: bool = False) -> list[TopicSettings]:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from anabranch.assignment import ExperimentEvaluator, PolicyChecker, PolicyEngine
-from anabranch.engine import Stage
+from anabranch.engine import Stage, TaskSettings
+from anabranch.engine.breaker import BreakerSettings
 from anabranch.events.cloudevents import Limits
 from anabranch.metrics.ledger import LedgerSettings
 from anabranch.metrics.windows import WindowSettings
@@ -50,6 +51,13 @@ def build_stages(
         )
         for shape in shapes
     ]
+
+
+def task_settings(settings: Settings) -> TaskSettings:
+    """How patiently tasks work."""
+    return TaskSettings(
+        breaker=BreakerSettings(share=settings.breaker_share, pause=settings.breaker_pause)
+    )
 
 
 def _makers(
