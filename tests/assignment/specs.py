@@ -63,8 +63,10 @@ def experiment(
     )
 
 
-def targeted(*rules: dict[str, Any], fallback: str = "control", **fields) -> ExperimentSpec:
-    allocation = {"type": "targeted", "rules": list(rules), "fallback": fallback}
+def targeted(
+    *rules: dict[str, Any], fallback: str = "control", hash_: str = "mmh3", **fields
+) -> ExperimentSpec:
+    allocation = {"type": "targeted", "rules": list(rules), "fallback": fallback, "hash": hash_}
     return experiment(allocation=allocation, **fields)
 
 

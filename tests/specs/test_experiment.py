@@ -105,9 +105,58 @@ def test_a_targeted_allocation_falls_back_to_control_unless_told():
         ({"allocation": "random"}, "allocation: must be an object, not 'random'"),
         ({"allocation": {"type": "random", "hash": "md5"}}, "allocation.hash: input should be"),
         ({"allocation": {"type": "sticky"}}, "allocation.attribute: is missing: add it"),
-        ({"layer": "checkout"}, "layer: is not supported yet"),
-        ({"holdout": 0.1}, "holdout: is not supported yet"),
-        ({"prerequisites": []}, "prerequisites: is not supported yet"),
+        ({"layer": "checkout"}, "layer: must be an object, not 'checkout'"),
+        ({"layer": {"key": "a", "start": 0.5, "end": 0.5}}, "layer.end: 0.5 is not after the st"),
+        ({"layer": {"key": "a", "end": 50}}, "layer.end: must lie between 0 and 1"),
+        ({"holdout": 0.1}, "holdout: must be a list, not 0.1"),
+        ({"holdout": {"key": "a"}}, "holdout[0].share: is missing: add it"),
+        (
+            {"holdout": [{"key": "a", "share": 0.1}, {"key": "a", "share": 0.1}]},
+            "holdout: 'a' is named twice: once is enough",
+        ),
+        (
+            {"prerequisites": [{"experiment": "shop.checkout"}]},
+            "prerequisites[0].experiment: an experiment cannot require itself",
+        ),
+        (
+            {"prerequisites": [{"experiment": "a"}, {"experiment": "a", "version": 2}]},
+            "prerequisites: 'a' is named twice: once is enough",
+        ),
+        ({"coverage": []}, "coverage: is a ramp without steps: give one, or a number"),
+        (
+            {"coverage": [{"from": "2026-01-01T00:00:00Z", "share": 10}]},
+            "coverage[0].share: must lie between 0 and 1",
+        ),
+        ({"coverage": [{"share": 0.1}]}, "coverage[0].from: is missing: add it"),
+        (
+            {"coverage": [{"from": "2026-01-01T00:00:00Z", "shar": 0.1, "share": 0.1}]},
+            "coverage[0].shar: unknown field: did you mean 'share'?",
+        ),
+        (
+            {
+                "coverage": [
+                    {"from": "2026-01-02T00:00:00Z", "share": 0.1},
+                    {"from": "2026-01-01T00:00:00Z", "share": 0.2},
+                ]
+            },
+            "coverage[1].from: 2026-01-01 00:00:00+00:00 is not after the step before",
+        ),
+        (
+            {
+                "coverage": [
+                    {"from": "2026-01-01T00:00:00Z", "share": 0.2},
+                    {"from": "2026-01-02T00:00:00Z", "share": 0.1},
+                ]
+            },
+            "coverage[1].share: falls from 0.2 to 0.1: units that were exposed would leave",
+        ),
+        (
+            {
+                "allocation": {"type": "sticky", "attribute": "userId", "hash": "contractspec"},
+                "unit": ["sessionId"],
+            },
+            "unit: a sticky allocation's unit begins with 'userId'",
+        ),
         ({"controlVarient": "a"}, "controlVarient: unknown field: did you mean 'controlVariant'?"),
         (
             {"control_variant": "control"},
@@ -283,6 +332,22 @@ def test_weights_are_kept_as_given():
     assert [repr(v.weight) for v in found.variants] == ["3", "0.5"]
 
 
+def test_one_holdout_is_a_list_of_one():
+    holdout = {"key": "all", "share": 0.05}
+    assert spec(holdout=holdout).digest == spec(holdout=[holdout]).digest
+    assert spec(holdout=holdout).document["holdout"] == [holdout]
+
+
+def test_a_ramp_is_written_as_it_was_given():
+    steps = [
+        {"from": "2026-01-01T00:00:00Z", "share": 0.1},
+        {"from": "2026-01-08T00:00:00Z", "share": 1},
+    ]
+    found = spec(coverage=steps)
+    assert found.document["coverage"] == steps
+    assert [step.share for step in found.coverage] == [0.1, 1]
+
+
 # -- documents and digests --------------------------------------------------------------------
 
 
@@ -343,7 +408,18 @@ documents = st.builds(
             fallback=st.sampled_from(["control", "random"]),
         ),
     ),
-    coverage=st.floats(0, 1),
+    coverage=st.one_of(
+        st.floats(0, 1),
+        st.lists(st.floats(0, 1), min_size=1, max_size=3).map(
+            lambda shares: [
+                {"from": f"2026-01-0{day}T00:00:00Z", "share": share}
+                for day, share in enumerate(sorted(shares), start=1)
+            ]
+        ),
+    ),
+    layer=st.none() | st.just({"key": "a", "start": 0.25, "end": 0.5}),
+    holdout=st.sampled_from([[], {"key": "all", "share": 0.1}, [{"key": "all", "share": 0}]]),
+    prerequisites=st.sampled_from([[], [{"experiment": "b", "version": 1, "variant": "x"}]]),
     status=st.sampled_from([s.value for s in Status]),
 )
 

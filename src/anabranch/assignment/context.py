@@ -112,9 +112,9 @@ class ExperimentContext(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         """
         return cls(**{_SPELLINGS[name]: given[name] for name in given if name in _SPELLINGS})
 
-    def asking_for(self, experiment: str) -> Self:
+    def asking_for(self, experiment: str, version: str | int | None = None) -> Self:
         """The same context, asking for one experiment."""
-        return msgspec.structs.replace(self, experiment=experiment, _mapping=None)
+        return msgspec.structs.replace(self, experiment=experiment, version=version, _mapping=None)
 
     @property
     def mapping(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from anabranch.assignment.context import ExperimentContext
 from anabranch.assignment.evaluation import Evaluation
 from anabranch.assignment.plan import Moment, Plan, Undecided, Verdict
-from anabranch.errors import EventSchemaError, SpecValidationError
+from anabranch.errors import EventSchemaError, SpecReferenceError, SpecValidationError
 from anabranch.specs import ExperimentRegistry, ExperimentSpec, PolicyRef, Status
 
 __all__ = ["ExperimentEvaluator", "PolicyChecker"]
@@ -103,40 +103,60 @@ class ExperimentEvaluator:
             now = self._clock()
         if not plan.needs_policy:
             return self._counted(plan.evaluate(context, now))
-        if context.experiment is None:  # so that the checker knows which one it is about
-            context = context.asking_for(plan.key)
         deliberation = plan.deliberate(context, now)
         try:
-            ref = next(deliberation)
+            question = next(deliberation)
             while True:
-                ref = deliberation.send(await self._ask(ref, context))
+                question = deliberation.send(await self._ask(*question))
         except StopIteration as done:
             found: Evaluation = done.value
         return self._counted(found)
 
     def plan(self, spec: ExperimentSpec) -> Plan:
-        """The compiled spec, compiled once per content digest.
+        """The compiled spec, compiled once per content digest and plans of its prerequisites.
 
         Raises:
             SpecValidationError: an expression is wrong.
+            SpecReferenceError: its prerequisites lead back to itself.
         """
-        plan = self._plans.get(spec.digest)
-        if plan is None:
-            try:
-                plan = Plan(spec)
-            except SpecValidationError as error:
-                raise SpecValidationError(f"Experiment {spec.meta.label}: {error}") from error
-            if len(self._plans) >= _MOST_PLANS:  # superseded specs, after many reloads
-                self._plans.clear()
-            self._plans[spec.digest] = plan
+        if spec.prerequisites:
+            return self._linked(spec, ())
+        return self._plans.get(spec.digest) or self._compiled(spec, ())
+
+    def _linked(self, spec: ExperimentSpec, path: tuple[str, ...]) -> Plan:
+        """The plan with those of its prerequisites, as the registry has them now."""
+        if spec.key in path:
+            cycle = " > ".join((*path[path.index(spec.key) :], spec.key))
+            raise SpecReferenceError(
+                f"Experiment {spec.meta.label}: prerequisites lead in a circle, {cycle}: take one "
+                "away"
+            )
+        path = (*path, spec.key)
+        wanted = [self._current(one.experiment, one.version) for one in spec.prerequisites]
+        plans = tuple(None if one is None else self._linked(one, path) for one in wanted)
+        found = self._plans.get(spec.digest)
+        return found if found and found.prerequisites == plans else self._compiled(spec, plans)
+
+    def _compiled(self, spec: ExperimentSpec, prerequisites: tuple[Plan | None, ...]) -> Plan:
+        try:
+            plan = Plan(spec, prerequisites)
+        except SpecValidationError as error:
+            raise SpecValidationError(f"Experiment {spec.meta.label}: {error}") from error
+        if len(self._plans) >= _MOST_PLANS:  # superseded specs, after many reloads
+            self._plans.clear()
+        self._plans[spec.digest] = plan
         return plan
 
     def _find(self, context: ExperimentContext) -> ExperimentSpec | None:
         key = context.experiment
         if key is None:
             raise EventSchemaError("context: experiment is missing: name the one to choose for")
-        spec = self.registry.get(key, context.version)
-        if spec is None or context.version is not None:
+        return self._current(key, context.version)
+
+    def _current(self, key: str, version: str | int | None) -> ExperimentSpec | None:
+        """The version, else the latest that is no draft and not retired."""
+        spec = self.registry.get(key, version)
+        if spec is None or version is not None:
             return spec
         if spec.status is Status.DRAFT:
             versions = reversed(self.registry.versions(key))

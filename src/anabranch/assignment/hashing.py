@@ -10,11 +10,14 @@ draw                 salt
 split over variants  ``SALT``: the allocation's salt, the experiment's key when not given
 coverage             ``SALT:coverage``
 rule's percentage    ``SALT:rule:VARIANT:N``, N-th rule (from 0) that gives that variant
+place in a layer     ``layer|KEY``, the layer's key: the same for all its experiments
+holdout              ``holdout|KEY``, the holdout's key: the same wherever it is named
 ===================  =====================================================================
 
-No salt holds the version or the weights: a new version and a changed weight move as few units as
-possible. Rules are counted per variant, so a rule that is added, or moved past another variant's,
-moves nobody inside the other rules' percentages.
+Keys hold no ``|``, so no experiment's default salt is a layer's or a holdout's. No salt holds the
+version or the weights: a new version and a changed weight move as few units as possible. Rules are
+counted per variant, so a rule that is added, or moved past another variant's, moves nobody inside
+the other rules' percentages.
 
 Numbers of a spec are taken as they are written (0.1 is one tenth), never as binary fractions.
 """
@@ -23,6 +26,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
 from math import ceil, gcd, lcm
@@ -30,7 +34,19 @@ from typing import Final
 
 import mmh3
 
-__all__ = ["SPACE", "bucket", "choose", "coverage_salt", "cumulative", "rule_salt", "threshold"]
+__all__ = [
+    "SPACE",
+    "Draw",
+    "Place",
+    "bucket",
+    "choose",
+    "coverage_salt",
+    "cumulative",
+    "holdout_salt",
+    "layer_salt",
+    "rule_salt",
+    "threshold",
+]
 
 SPACE: Final = 1 << 32
 """Buckets are 0 to SPACE - 1."""
@@ -91,3 +107,47 @@ def coverage_salt(salt: str) -> str:
 def rule_salt(salt: str, variant: str, occurrence: int) -> str:
     """Salt of the draw for the percentage of the ``occurrence``-th rule that gives ``variant``."""
     return f"{salt}:rule:{variant}:{occurrence}"
+
+
+def layer_salt(layer: str) -> str:
+    """Salt of the units' places on a layer's line."""
+    return f"layer|{layer}"
+
+
+def holdout_salt(holdout: str) -> str:
+    """Salt of the draw for a holdout."""
+    return f"holdout|{holdout}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a draw put a unit, for people to see.
+
+    Attributes:
+        text: What was hashed.
+        place: What it came to, 0 to ``space - 1``.
+        ranges: First place and first place after it, of each range in order.
+    """
+
+    text: str
+    place: int
+    space: int
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One draw: a unit is inside when its bucket is at least ``low`` and below ``high``."""
+
+    salt: str
+    low: int
+    high: int
+
+    def inside(self, unit: str) -> bool:
+        """Whether the unit falls into the range."""
+        return self.low <= bucket(self.salt, unit) < self.high
+
+    def show(self, unit: str) -> Place:
+        """The draw in full."""
+        text = f"{self.salt}:{unit}"
+        return Place(text, bucket(self.salt, unit), SPACE, ((self.low, self.high),))

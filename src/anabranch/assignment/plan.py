@@ -5,45 +5,41 @@ In this order, the first that applies decides:
 1. status: only a running experiment enrols, and a draft that is asked for by name may force;
 2. unit: without one of the identities nobody is enrolled;
 3. forced: a unit forced to a variant gets it, and does not count;
-4. schedule; 5. coverage: outside either, control;
-6. allocation: rules in order, each by expression, percentage and policy, then the fallback; or
+4. schedule; 5. holdouts; 6. layer; 7. coverage; 8. prerequisites: outside any of them, control;
+9. allocation: rules in order, each by expression, percentage and policy, then the fallback; or
    the split.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
+from anabranch.assignment.compat import foreign_split
+from anabranch.assignment.compiled import (
+    Moment,
+    bounds,
+    compile_coverage,
+    compile_gates,
+    compile_rules,
+    default_salt,
+    milliseconds,
+)
 from anabranch.assignment.context import IDENTITIES, ExperimentContext
 from anabranch.assignment.evaluation import Evaluation, Reason
-from anabranch.assignment.expressions import Expression, compile_expression
-from anabranch.assignment.hashing import (
-    SPACE,
-    bucket,
-    choose,
-    coverage_salt,
-    cumulative,
-    rule_salt,
-    threshold,
-)
-from anabranch.errors import ExpressionError, SpecValidationError
+from anabranch.assignment.hashing import bucket, choose, cumulative
+from anabranch.errors import ExpressionError
 from anabranch.specs import (
     ExperimentSpec,
     PolicyRef,
-    Schedule,
+    Prerequisite,
     Status,
     TargetedAllocation,
-    TargetingRule,
     Variant,
 )
 
-__all__ = ["Moment", "Plan", "Undecided", "Verdict"]
-
-Moment = int | datetime
-"""Milliseconds since the epoch, or a datetime that knows its offset."""
+__all__ = ["Moment", "Plan", "Question", "Undecided", "Verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +51,10 @@ class Undecided:
 
 Verdict = bool | Undecided
 
+Question = tuple[PolicyRef, ExperimentContext]
+"""A policy to ask, and the context it is about, which names the experiment."""
+
 _NOT_ASKED: Final = Undecided("nobody to ask: it was evaluated without a policy checker")
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    label: str
-    variant: Variant
-    expression: Expression | None
-    salt: str
-    below: int
-    policy: PolicyRef | None
 
 
 class Plan:
@@ -73,54 +62,63 @@ class Plan:
 
     Args:
         spec: The experiment.
+        prerequisites: The plans of the spec's prerequisites, in their order; None, and one that
+            is left out, stands for an experiment that is not there, so nobody is enrolled.
+
+    Attributes:
+        needs_policy: Whether some policy may have to be asked, a prerequisite's included.
 
     Raises:
         SpecValidationError: an expression is wrong; the message has its path, line and column.
     """
 
     __slots__ = (
-        "_coverage_below",
-        "_coverage_salt",
-        "_enrols",
         "_fallback_reason",
-        "_forced",
         "_identities",
-        "_rules",
         "_salt",
-        "_schedule",
         "_sums",
         "_variants",
+        "coverage",
         "digest",
+        "enrols",
+        "forced",
+        "gates",
         "key",
         "needs_policy",
+        "prerequisites",
+        "rules",
+        "schedule",
         "spec",
+        "split",
         "version",
     )
 
-    def __init__(self, spec: ExperimentSpec) -> None:
+    def __init__(self, spec: ExperimentSpec, prerequisites: Sequence[Plan | None] = ()) -> None:
         self.spec = spec
         self.key = spec.key
         self.version = spec.version
         self.digest = spec.digest
         allocation = spec.allocation
-        salt = spec.key if allocation.salt is None else allocation.salt
-        self._salt = salt
+        self._salt = default_salt(spec)
         self._identities = tuple(IDENTITIES[identity] for identity in spec.unit)
         self._variants = spec.variants
         self._sums = cumulative(variant.weight for variant in spec.variants)
-        self._enrols = spec.status is Status.RUNNING
+        self.enrols = spec.status is Status.RUNNING
         may_force = spec.status in {Status.RUNNING, Status.DRAFT}
-        self._forced = dict(spec.forced) if may_force else {}
-        self._schedule = _bounds(spec.schedule)
-        self._coverage_salt = coverage_salt(salt)
-        self._coverage_below = threshold(spec.coverage)
+        self.forced = dict(spec.forced) if may_force else {}
+        self.schedule = bounds(spec.schedule)
+        self.gates = compile_gates(spec)
+        self.coverage = compile_coverage(spec)
+        missing = len(spec.prerequisites) - len(prerequisites)
+        self.prerequisites: tuple[Plan | None, ...] = (*prerequisites, *[None] * missing)
+        self.rules = compile_rules(spec)
+        self.split = foreign_split(spec)
         self._fallback_reason: Reason = "sticky" if allocation.type == "sticky" else "random"
-        self._rules: tuple[_Rule, ...] = ()
-        if isinstance(allocation, TargetedAllocation):
-            self._rules = _compile_rules(spec, allocation.rules, salt)
-            if allocation.fallback == "control":
-                self._fallback_reason = "control"
-        self.needs_policy = any(rule.policy is not None for rule in self._rules)
+        if isinstance(allocation, TargetedAllocation) and allocation.fallback == "control":
+            self._fallback_reason = "control"
+        self.needs_policy: bool = any(rule.policy is not None for rule in self.rules) or any(
+            plan is not None and plan.needs_policy for plan in self.prerequisites
+        )
 
     def evaluate(self, context: ExperimentContext, now: Moment | None = None) -> Evaluation:
         """The variant for the context, at once; rules that ask a policy do not match.
@@ -131,7 +129,7 @@ class Plan:
             context: Who asks.
             now: When, for experiments with a schedule; without it those enrol nobody.
         """
-        if self._rules:
+        if self.rules or self.prerequisites:
             deliberation = self.deliberate(context, now)
             try:
                 next(deliberation)
@@ -145,7 +143,7 @@ class Plan:
 
     def deliberate(
         self, context: ExperimentContext, now: Moment | None = None
-    ) -> Generator[PolicyRef, Verdict, Evaluation]:
+    ) -> Generator[Question, Verdict, Evaluation]:
         """The evaluation as a dialogue: yields each policy that matters, and is sent its verdict.
 
         A policy is asked only after its rule's expression and percentage have let the unit in.
@@ -153,13 +151,23 @@ class Plan:
         unit = self._enrol(context, now)
         if not isinstance(unit, str):
             return unit
-        values = context.mapping
-        if context.experiment is None:  # asked of every running experiment, so of this one too
-            values = {**values, "experiment": self.key}
         detail: tuple[str, ...] = ()
         undecided: tuple[str, ...] = ()
         errors = 0
-        for rule in self._rules:
+        for needed, plan in zip(self.spec.prerequisites, self.prerequisites, strict=True):
+            first = None
+            if plan is not None:
+                first = yield from plan.deliberate(context.asking_for(plan.key, plan.version), now)
+                undecided += first.undecided
+                errors += first.expression_errors
+            why = unmet(needed, first)
+            if why is not None:
+                return self._outsider(self.spec.control, "control", unit, why, undecided, errors)
+        if context.experiment is None:  # asked of every running experiment, so of this one too
+            values = {**context.mapping, "experiment": self.key}
+        else:
+            values = context.mapping
+        for rule in self.rules:
             if rule.expression is not None:
                 try:
                     if not rule.expression.test(values):
@@ -168,10 +176,12 @@ class Plan:
                     errors += 1
                     detail += (f"{rule.label}.expression does not match, it raised: {error}",)
                     continue
-            if rule.below < SPACE and bucket(rule.salt, unit) >= rule.below:
+            if rule.percentage is not None and not rule.percentage.inside(unit):
                 continue
             if rule.policy is not None:
-                verdict = yield rule.policy
+                if context.experiment is None:
+                    context = context.asking_for(self.key)
+                verdict = yield rule.policy, context
                 if isinstance(verdict, Undecided):
                     undecided += (rule.policy.key,)
                     label = f"{rule.label}.policy does not match, {rule.policy.label}"
@@ -201,41 +211,67 @@ class Plan:
             if value:
                 unit = prefix + value
                 break
-        if unit is not None and self._forced and unit in self._forced:
+        if unit is not None and self.forced and unit in self.forced:
             return self._outsider(
-                self.spec.variants_by_id[self._forced[unit]],
+                self.spec.variants_by_id[self.forced[unit]],
                 "forced",
                 unit,
                 "forced for quality assurance",
             )
         why = None
-        if not self._enrols:
+        if not self.enrols:
             why = f"the experiment is {self.spec.status}"
         elif unit is None:
             why = f"no unit: the context has no {' nor '.join(self.spec.unit)}"
-        elif self._schedule is not None:
-            why = self._outside(now)
-        if why is None and unit is not None:
-            below = self._coverage_below
-            if below == SPACE or bucket(self._coverage_salt, unit) < below:
+        else:
+            if self.schedule is not None:
+                why = self.outside_schedule(now)
+            if why is None and self.gates:
+                for gate in self.gates:
+                    if not gate.draw.inside(unit):
+                        why = gate.why
+                        break
+            if why is None and self.coverage is not None:
+                why = self.coverage.outside(unit, now)
+            if why is None:
                 return unit
-            why = f"outside the coverage of {self.spec.coverage}"
-        return self._outsider(self.spec.control, "control", unit, why or "")
+        return self._outsider(self.spec.control, "control", unit, why)
 
-    def _outside(self, now: Moment | None) -> str | None:
+    def outside_schedule(self, now: Moment | None) -> str | None:
         """Why the moment lies outside the schedule; None where it lies inside."""
+        if self.schedule is None:
+            return None
         if now is None:
             return "the experiment has a schedule, and the evaluation was given no time"
-        start, end = self._schedule or (None, None)
-        moment = now if isinstance(now, int) else _milliseconds(now)
+        start, end = self.schedule
+        moment = milliseconds(now)
         if start is not None and moment < start:
             return "the experiment has not started"
         if end is not None and moment >= end:
             return "the experiment has ended"
         return None
 
-    def _outsider(self, variant: Variant, reason: Reason, unit: str | None, why: str) -> Evaluation:
-        return Evaluation(variant, reason, self.key, self.version, self.digest, unit, False, (why,))
+    def _outsider(
+        self,
+        variant: Variant,
+        reason: Reason,
+        unit: str | None,
+        why: str,
+        undecided: tuple[str, ...] = (),
+        errors: int = 0,
+    ) -> Evaluation:
+        return Evaluation(
+            variant,
+            reason,
+            self.key,
+            self.version,
+            self.digest,
+            unit,
+            False,
+            (why,),
+            undecided,
+            errors,
+        )
 
     def _fallback(
         self,
@@ -248,8 +284,10 @@ class Plan:
         reason = self._fallback_reason
         if reason == "control":
             variant = self.spec.control
-        else:
+        elif self.split is None:
             variant = self._variants[choose(bucket(self._salt, unit), self._sums)]
+        else:
+            variant = self._variants[self.split.index(unit)]
         return Evaluation(
             variant,
             reason,
@@ -267,45 +305,13 @@ class Plan:
         return f"Plan({self.key} {self.version} {self.digest})"
 
 
-def _compile_rules(
-    spec: ExperimentSpec, rules: tuple[TargetingRule, ...], salt: str
-) -> tuple[_Rule, ...]:
-    found: list[_Rule] = []
-    per_variant: dict[str, int] = {}
-    for i, rule in enumerate(rules):
-        label = f"allocation.rules[{i}]"
-        expression = None
-        if rule.expression is not None:
-            try:
-                expression = compile_expression(rule.expression)
-            except ExpressionError as error:
-                raise SpecValidationError(f"{label}.expression: {error}") from error
-        occurrence = per_variant.get(rule.variant_id, 0)
-        per_variant[rule.variant_id] = occurrence + 1
-        found.append(
-            _Rule(
-                label,
-                spec.variants_by_id[rule.variant_id],
-                expression,
-                rule_salt(salt, rule.variant_id, occurrence),
-                SPACE if rule.percentage is None else threshold(rule.percentage),
-                rule.policy,
-            )
-        )
-    return tuple(found)
-
-
-def _milliseconds(moment: datetime) -> int:
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} knows no offset from UTC: give it a tzinfo")
-    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000
-
-
-def _bounds(schedule: Schedule | None) -> tuple[int | None, int | None] | None:
-    if schedule is None:
-        return None
-    return (
-        None if schedule.start is None else _milliseconds(schedule.start),
-        None if schedule.end is None else _milliseconds(schedule.end),
-    )
+def unmet(needed: Prerequisite, found: Evaluation | None) -> str | None:
+    """Why a prerequisite does not hold, given its evaluation; None where it holds."""
+    if found is None:
+        return f"requires {needed.label}, which is not there"
+    name = f"{found.experiment} {found.version}"
+    if not found.enrolled:
+        return f"requires {name}: not enrolled there: {'; '.join(found.detail)}"
+    if needed.variant is not None and found.variant.id != needed.variant:
+        return f"requires {needed.variant!r} of {name}: has {found.variant.id!r} there"
+    return None

@@ -3,38 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, ClassVar, Literal, Self
+from itertools import pairwise
+from typing import ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, AliasChoices, AwareDatetime, Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
+from anabranch.specs.allocation import (
+    Allocation,
+    HashAlgorithm,
+    PolicyRef,
+    RandomAllocation,
+    StickyAllocation,
+    TargetedAllocation,
+    TargetingRule,
+)
 from anabranch.specs.base import SpecModel
 from anabranch.specs.explain import Path, nearest, wrong
 from anabranch.specs.fields import (
     Amount,
-    Expression,
     Id,
     JsonObject,
     Key,
     Name,
     Seconds,
-    Share,
     Version,
     Weight,
 )
 from anabranch.specs.meta import Ref, duplicates
 from anabranch.specs.spec import Spec
+from anabranch.specs.traffic import (
+    DEFAULT_UNIT,
+    Coverage,
+    Holdout,
+    Holdouts,
+    Identity,
+    Layer,
+    Prerequisite,
+    RampStep,
+    Schedule,
+)
 
 __all__ = [
     "Aggregation",
     "Allocation",
     "ExperimentRef",
     "ExperimentSpec",
+    "HashAlgorithm",
+    "Holdout",
     "Identity",
+    "Layer",
     "Override",
     "PolicyRef",
+    "Prerequisite",
+    "RampStep",
     "RandomAllocation",
     "Schedule",
     "Status",
@@ -46,13 +69,11 @@ __all__ = [
     "Variant",
 ]
 
-Identity = Literal["userId", "sessionId", "organizationId"]
-"""What a unit may be identified by."""
-
-DEFAULT_UNIT: tuple[Identity, ...] = ("userId", "sessionId", "organizationId")
-
 Aggregation = Literal["count", "avg", "sum", "unique", "p50", "p75", "p90", "p95", "p99"]
 """How a metric's events add up; pNN is the quantile over events."""
+
+CONTRACTSPEC_UNIT: Final[tuple[Identity, ...]] = ("sessionId", "userId", "organizationId")
+"""The order in which the hash ``contractspec`` looks for something to hash."""
 
 UNIT_PREFIXES = ("user:", "session:", "organization:")
 
@@ -69,10 +90,6 @@ class Status(StrEnum):
 
 class ExperimentRef(Ref):
     """A reference to an experiment; without a version the latest."""
-
-
-class PolicyRef(Ref):
-    """A reference to a policy; without a version the latest."""
 
 
 class TelemetryEventRef(SpecModel):
@@ -106,49 +123,6 @@ class Variant(SpecModel):
     """Share of units relative to the other variants' weights; 0 is never chosen by the split."""
     overrides: tuple[Override, ...] = ()
     metadata: JsonObject = Field(default_factory=dict)
-
-
-class _Hashed(SpecModel):
-    salt: str | None = None
-    """What the hash is seasoned with; the experiment's key when not given."""
-    hash: Literal["mmh3"] = "mmh3"
-
-
-class RandomAllocation(_Hashed):
-    """Split by weight, by a hash of the unit."""
-
-    type: Literal["random"] = "random"
-
-
-class StickyAllocation(_Hashed):
-    """Split by weight, by a hash of one identity only."""
-
-    type: Literal["sticky"] = "sticky"
-    attribute: Identity
-
-
-class TargetingRule(SpecModel):
-    """Gives ``variant_id`` to units that pass policy, expression and percentage, where given."""
-
-    variant_id: Id
-    percentage: Share | None = None
-    """Share of matching units, 0 to 1; all when not given."""
-    policy: PolicyRef | None = None
-    expression: Expression | None = None
-    """JavaScript subset over ``context``."""
-
-
-class TargetedAllocation(_Hashed):
-    """The first matching rule decides; without one, control or the weighted split."""
-
-    type: Literal["targeted"] = "targeted"
-    rules: tuple[TargetingRule, ...] = Field(min_length=1)
-    fallback: Literal["control", "random"] = "control"
-
-
-Allocation = Annotated[
-    RandomAllocation | StickyAllocation | TargetedAllocation, Field(discriminator="type")
-]
 
 
 class SuccessMetric(SpecModel):
@@ -185,27 +159,6 @@ class SuccessMetric(SpecModel):
         return self
 
 
-def _utc(value: datetime) -> datetime:
-    return value.astimezone(UTC)
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
-"""A date and time with its offset (RFC 3339), kept in UTC."""
-
-
-class Schedule(SpecModel):
-    """When an experiment takes traffic: from ``start`` on, before ``end``."""
-
-    start: Moment | None = None
-    end: Moment | None = None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.start is not None and self.end is not None and self.start >= self.end:
-            raise wrong(("end",), f"{self.end} is not after the start, {self.start}")
-        return self
-
-
 class ExperimentSpec(Spec):
     """An experiment. Immutable; change it by a new version.
 
@@ -214,25 +167,35 @@ class ExperimentSpec(Spec):
     """
 
     kind: ClassVar[str] = "Experiment"
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "layer": "mutual exclusion comes later",
-        "holdout": "holdouts come later",
-        "prerequisites": "prerequisites come later",
-    }
 
     control_variant: Id
+    """Id of the variant that the others are compared with, and that whoever is not enrolled gets.
+    """
     variants: tuple[Variant, ...] = Field(min_length=1)
+    """The arms."""
     allocation: Allocation
+    """How units come to their variants."""
     success_metrics: tuple[SuccessMetric, ...] = ()
+    """What success is measured by."""
     unit: tuple[Identity, ...] = DEFAULT_UNIT
     """Identities in order: the first that a context carries is the unit. For a sticky allocation
-    it is its attribute alone."""
-    coverage: Share = 1
-    """Share of eligible units enrolled."""
+    it is its attribute alone; with the hash ``contractspec`` it is sessionId, userId,
+    organizationId when not given, after the attribute of a sticky allocation."""
+    coverage: Coverage = 1
+    """Share of eligible units enrolled, or a ramp: a list of steps, each with ``from`` and
+    ``share``, in order of time and never falling."""
+    layer: Layer | None = None
+    """Part of a line shared with other experiments, of which no unit is in two."""
+    holdout: Holdouts = ()
+    """Holdouts whose units are kept out; one or a list."""
+    prerequisites: tuple[Prerequisite, ...] = ()
+    """Other experiments that a unit must be enrolled in."""
     schedule: Schedule | None = None
+    """When it takes traffic; always when not given."""
     forced: dict[str, Id] = Field(default_factory=dict)
     """Unit, as in ``user:123``, to variant id, for quality assurance."""
     status: Status = Status.RUNNING
+    """Where it is in its life: draft, running, paused, completed or retired."""
 
     @cached_property
     def variants_by_id(self) -> dict[str, Variant]:
@@ -283,18 +246,71 @@ class ExperimentSpec(Spec):
         return self
 
     @model_validator(mode="after")
-    def _unit_of_sticky(self) -> Self:
+    def _unit_fits(self) -> Self:
         if not self.unit:
             raise wrong(("unit",), "is empty: name at least one identity, or leave it out")
         for twice in duplicates(self.unit):
             raise wrong(("unit",), f"{twice!r} is listed twice: once is enough")
-        if isinstance(self.allocation, StickyAllocation):
-            alone = (self.allocation.attribute,)
-            if "unit" in self.model_fields_set and self.unit != alone:
+        told = "unit" in self.model_fields_set
+        first = self.allocation.attribute if isinstance(self.allocation, StickyAllocation) else None
+        if self.allocation.hash == "contractspec":
+            if not told:
+                rest = (one for one in CONTRACTSPEC_UNIT if one != first)
+                self.__dict__["unit"] = (*rest,) if first is None else (first, *rest)
+            elif first is not None and self.unit[0] != first:
+                raise wrong(("unit",), f"a sticky allocation's unit begins with {first!r}")
+        elif first is not None:
+            if told and self.unit != (first,):
                 raise wrong(
                     ("unit",),
-                    f"a sticky allocation's unit is its attribute, {alone[0]!r}: leave unit out, "
+                    f"a sticky allocation's unit is its attribute, {first!r}: leave unit out, "
                     "or allocate by random",
                 )
-            self.__dict__["unit"] = alone
+            self.__dict__["unit"] = (first,)
+        return self
+
+    @model_validator(mode="after")
+    def _ramp_rises(self) -> Self:
+        if not isinstance(self.coverage, tuple):
+            return self
+        if not self.coverage:
+            raise wrong(("coverage",), "is a ramp without steps: give one, or a number")
+        for i, (before, step) in enumerate(pairwise(self.coverage), start=1):
+            if step.from_ <= before.from_:
+                raise wrong(
+                    ("coverage", i, "from"),
+                    f"{step.from_} is not after the step before, {before.from_}: steps are in "
+                    "order of time",
+                )
+            if step.share < before.share:
+                raise wrong(
+                    ("coverage", i, "share"),
+                    f"falls from {before.share} to {step.share}: units that were exposed would "
+                    "leave; a ramp only rises",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _others_named_once(self) -> Self:
+        for twice in duplicates(holdout.key for holdout in self.holdout):
+            raise wrong(("holdout",), f"{twice!r} is named twice: once is enough")
+        for i, needed in enumerate(self.prerequisites):
+            if needed.experiment == self.meta.key:
+                raise wrong(
+                    ("prerequisites", i, "experiment"), "an experiment cannot require itself"
+                )
+        for twice in duplicates(needed.experiment for needed in self.prerequisites):
+            raise wrong(("prerequisites",), f"{twice!r} is named twice: once is enough")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_fit_hash(self) -> Self:
+        if self.allocation.hash == "unleash":
+            for i, variant in enumerate(self.variants):
+                if variant.weight != int(variant.weight):
+                    raise wrong(
+                        ("variants", i, "weight"),
+                        f"is {variant.weight}, and the hash unleash counts in whole weights: "
+                        "write them as Unleash has them, out of 1000",
+                    )
         return self
