@@ -13,6 +13,9 @@ from anabranch.processors.protocol import Headers, Record
 Entry = tuple[bytes | None, bytes | None, Headers, int | None]
 """Key, value, headers, timestamp in milliseconds."""
 
+ERROR_PREFIX = "__streams.errors."
+"""What KIP-1034 puts before the names of a dead letter's headers."""
+
 _HEADER_LIMIT = 8192
 """Bytes kept of one error header: a dead letter must fit where its original fitted."""
 
@@ -74,7 +77,6 @@ def error_headers(record: Record, error: BaseException) -> Iterable[tuple[str, b
         trace = "".join(traceback.format_exception_only(error))
     else:
         trace = "".join(traceback.format_exception(error))
-    prefix = "__streams.errors."
     texts = (
         ("exception", type(error).__name__),
         ("message", str(error)),
@@ -84,5 +86,6 @@ def error_headers(record: Record, error: BaseException) -> Iterable[tuple[str, b
         ("offset", str(record.offset)),
     )
     return tuple(
-        (prefix + name, text.encode("utf-8", "replace")[:_HEADER_LIMIT]) for name, text in texts
+        (ERROR_PREFIX + name, text.encode("utf-8", "replace")[:_HEADER_LIMIT])
+        for name, text in texts
     )
