@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from anabranch.engine import Stage
@@ -189,6 +189,7 @@ def make_stage(
     *,
     linger_ms: int = 0,
     cache_size: int = 100_000,
+    catch_up: Callable[[], Awaitable[None]] | None = None,
 ) -> Stage:
     """The engine's stage of a shape; only stages that gather results linger."""
     return Stage(
@@ -199,6 +200,7 @@ def make_stage(
         changelog=shape.changelog,
         linger_ms=linger_ms if shape.gathers else 0,
         cache_size=cache_size,
+        catch_up=catch_up,
     )
 
 

@@ -82,6 +82,11 @@ class StageHost:
         """Every partition the group gave us is open and restored."""
         return all(task.ready.is_set() for task in self.tasks.values())
 
+    def renew(self) -> None:
+        """Every task makes its processor anew before its next batch, keeping its state."""
+        for task in self.tasks.values():
+            task.renew()
+
     async def wait_ready(self) -> None:
         """Until every partition the group gave us is open and restored."""
         await asyncio.gather(*(task.ready.wait() for task in self.tasks.values()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from anabranch.engine.breaker import BreakerSettings
@@ -19,12 +19,16 @@ class Stage:
         name: Also names the consumer group and the transactional ids.
         sources: Logical topics read, co-partitioned: a task takes partition n of all of them.
         outputs: Logical topics written, besides the dead letters of the sources.
-        make_processor: Called once each time a task opens.
+        make_processor: Called each time a task opens, and after each
+            :meth:`~anabranch.engine.host.StageHost.renew`.
         changelog: Logical topic that backs the state; None for a stage without state.
         max_records: Most records a batch takes.
         linger_ms: How long a batch that is not full waits for more. Zero favours latency; a
             stage that publishes running totals prefers fewer, larger batches.
         cache_size: Entries of the task's local cache.
+        catch_up: Awaited before records are given up because the processor does not know what
+            they name; it renews the stage if there is something new to know. None where what a
+            processor knows never changes.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Stage:
     max_records: int = 4000
     linger_ms: int = 0
     cache_size: int = 100_000
+    catch_up: Callable[[], Awaitable[None]] | None = None
 
     @property
     def dead_letters(self) -> tuple[str, ...]:

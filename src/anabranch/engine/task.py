@@ -14,10 +14,24 @@ from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll, Port
 from anabranch.engine.stage import Stage, TaskSettings
 from anabranch.engine.state import BatchState, LruCache, MemoryStore
-from anabranch.errors import FencedError, OutcomeUnknownError, ProcessingError
+from anabranch.errors import (
+    FencedError,
+    OutcomeUnknownError,
+    ProcessingError,
+    UndeclaredTelemetryError,
+    UnknownExperimentError,
+    UnknownVariantError,
+)
 from anabranch.processors.protocol import Batch, Processor, Record
 
 log = logging.getLogger(__name__)
+
+_UNKNOWN_TO_SPECS = {
+    UnknownExperimentError.__name__,
+    UnknownVariantError.__name__,
+    UndeclaredTelemetryError.__name__,
+}
+"""Reasons of dead letters that newer specs may do away with."""
 
 
 @dataclass(slots=True)
@@ -80,6 +94,7 @@ class Task:
         self._kick = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
         self._processor: Processor | None = None
+        self._stale = False
         self._store = MemoryStore()
         self._cache = LruCache(stage.cache_size)
         self._held: dict[str, Sequence[Record]] | None = None
@@ -114,6 +129,19 @@ class Task:
     def kick(self) -> None:
         """Membership changed: a fenced task that waits may look again."""
         self._kick.set()
+
+    @property
+    def state(self) -> str:
+        """``open``, ``opening``, or ``paused: `` and why."""
+        if self.paused is not None:
+            return f"paused: {self.paused}"
+        return "open" if self.ready.is_set() else "opening"
+
+    def renew(self) -> None:
+        """Make the processor anew before the next batch; state, cache and held records stay."""
+        self._stale = True
+        if self.paused is not None:
+            self._kick.set()
 
     @property
     def store(self) -> MemoryStore:
@@ -158,7 +186,7 @@ class Task:
         restored = await self._port.restore(lambda changes: self._load(store, changes))
         self._store = store
         self._cache = LruCache(self.stage.cache_size)
-        self._processor = self.stage.make_processor()
+        self._make_processor()
         self._held = None
         self._limit = self.stage.max_records
         self._attempts = 0
@@ -172,6 +200,10 @@ class Task:
         self.progressed_at = time.monotonic()
         store.apply(changes)
 
+    def _make_processor(self) -> None:
+        self._stale = False
+        self._processor = self.stage.make_processor()
+
     async def _close(self) -> None:
         self.ready.clear()
         await self._port.close()
@@ -183,6 +215,8 @@ class Task:
         if polled is None:
             await self._idle()
             return
+        if self._stale:
+            self._make_processor()
         batch, rest = _split(polled, self._limit)
         outbox = Outbox(self._logical)
         state = BatchState(self._store)
@@ -192,6 +226,10 @@ class Task:
                 changes = state.seal()
             except Exception as error:
                 raise ProcessingError(f"{type(error).__name__}: {error}") from error
+            if await self._outdated(outbox):
+                self._cache.drop()
+                self._held = polled
+                return
             if self._breaker.refuses(_count(batch), outbox.dead):
                 self._held = polled
                 await self._pause(batch, outbox)
@@ -244,6 +282,19 @@ class Task:
         result = self._processor.process(batch, state, self._cache, outbox)
         if isawaitable(result):
             await result
+
+    async def _outdated(self, outbox: Outbox) -> bool:
+        """Whether the batch has dead letters that newer specs may do away with.
+
+        Whoever published a record may have known specs that have not reached this process yet, as
+        another worker's assign stage does. So before such a letter is committed, this process
+        reads what was published until now; where that changes the processor, the batch is dropped
+        and processed again.
+        """
+        if self.stage.catch_up is None or outbox.reasons.keys().isdisjoint(_UNKNOWN_TO_SPECS):
+            return False
+        await self.stage.catch_up()
+        return self._stale
 
     def _committed(
         self, batch: Poll, rest: dict[str, Sequence[Record]] | None, outbox: Outbox

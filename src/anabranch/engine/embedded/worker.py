@@ -61,6 +61,11 @@ class EmbeddedWorker:
         """One per stage, for inspection."""
         return self._hosts
 
+    def renew(self) -> None:
+        """Every task makes its processor anew before its next batch."""
+        for host in self._hosts:
+            host.renew()
+
     async def start(self) -> None:
         """Join every stage's group and wait until the tasks are open."""
         for host in self._hosts:

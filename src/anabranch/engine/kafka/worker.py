@@ -64,10 +64,20 @@ class KafkaWorker:
         """One per stage, for inspection."""
         return [member.host for member in self._members]
 
+    def renew(self) -> None:
+        """Every task makes its processor anew before its next batch."""
+        for host in self.hosts:
+            host.renew()
+
     async def start(self) -> None:
         """Begin to join every stage's group; partitions arrive when the group has settled."""
         for member in self._members:
             member.start()
+
+    @property
+    def ready(self) -> bool:
+        """Every group has settled and every partition given to us is open."""
+        return all(member.ready for member in self._members)
 
     async def wait_ready(self) -> None:
         """Until every group has settled and every partition given to us is open."""
@@ -147,6 +157,10 @@ class _Member:
         if self._runner is not None:
             await asyncio.shield(self._runner)
 
+    @property
+    def ready(self) -> bool:
+        return self._assigned.is_set() and self.host.ready
+
     async def wait_ready(self) -> None:
         await self._assigned.wait()
         await self.host.wait_ready()
@@ -157,6 +171,7 @@ class _Member:
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
+            self._assigned.clear()
             with tempfile.TemporaryDirectory(prefix="anabranch-") as directory:
                 app = self._app(directory)
                 try:
