@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
 import typer
@@ -12,11 +14,13 @@ from anabranch.cli import options
 from anabranch.cli.serving import until_told_to_stop
 from anabranch.cli.specs import checked_catalog
 from anabranch.engine.kafka import KafkaWorker, Topics
-from anabranch.errors import TopologyError
+from anabranch.errors import SettingsError, TopologyError
 from anabranch.runtime import build_stages, kafka_client, kafka_worker
 from anabranch.runtime.kafka import topic_settings
 from anabranch.settings import Settings, load_settings
 from anabranch.topology import Names, StageShape, choose_stages, topics_of
+from anabranch.web.health import health_app
+from anabranch.web.server import serving
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +37,19 @@ def worker(
         bool, typer.Option("--create-topics", help="Create missing topics first")
     ] = False,
     partitions: options.Partitions = None,
+    health: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve /livez and /readyz there"),
+    ] = None,
 ) -> None:
     """Run stages against Kafka until SIGTERM or SIGINT; add workers up to the partitions."""
     settings = load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs, partitions=partitions)
-    asyncio.run(_work(settings, choose_stages(stages or ()), create=create_topics))
+    asyncio.run(_work(settings, choose_stages(stages or ()), create=create_topics, health=health))
 
 
-async def _work(settings: Settings, shapes: list[StageShape], *, create: bool) -> None:
+async def _work(
+    settings: Settings, shapes: list[StageShape], *, create: bool, health: str | None
+) -> None:
     catalog = checked_catalog(settings.specs)
     await _topics_there(settings, shapes, create=create)
     running = kafka_worker(build_stages(catalog, settings, shapes), settings)
@@ -48,12 +58,28 @@ async def _work(settings: Settings, shapes: list[StageShape], *, create: bool) -
     await running.start()
     ready = asyncio.create_task(_say_ready(running, names))
     try:
-        await until_told_to_stop(asyncio.create_task(running.run()))
+        async with _health(running, health):
+            await until_told_to_stop(asyncio.create_task(running.run()))
     finally:
         ready.cancel()
         log.info("stopping: finishing open batches")
         await running.stop()
     log.info("stopped")
+
+
+@asynccontextmanager
+async def _health(running: KafkaWorker, address: str | None) -> AsyncIterator[None]:
+    """Serve the worker's health for the time of an ``async with``, where an address is given."""
+    if address is None:
+        yield
+        return
+    host, _, port = address.rpartition(":")
+    if not port.isdigit():
+        raise SettingsError(f"--health {address!r} is no address: write HOST:PORT")
+    app = health_app(lambda: running.hosts, lambda: running.ready)
+    async with serving(app, host or "127.0.0.1", int(port)) as served:
+        log.info("health: %s/livez, %s/readyz", served, served)
+        yield
 
 
 async def _say_ready(running: KafkaWorker, names: str) -> None:

@@ -106,7 +106,9 @@ def create_app(
 
 def close_streams(app: Starlette) -> None:
     """End every open event stream, so that a server can stop at once."""
-    app.state.closing.set()
+    closing = getattr(app.state, "closing", None)
+    if closing is not None:
+        closing.set()
 
 
 class _Views:
