@@ -4,6 +4,7 @@ from anabranch.assignment.check import compile_spec
 from anabranch.assignment.context import ExperimentContext, Identified, unit_of
 from anabranch.assignment.evaluation import Evaluation, Reason
 from anabranch.assignment.evaluator import ExperimentEvaluator, PolicyChecker
+from anabranch.assignment.explain import Explanation, explain
 from anabranch.assignment.expressions import Expression, compile_expression
 from anabranch.assignment.hashing import bucket
 from anabranch.assignment.plan import Moment, Plan, Undecided
@@ -21,6 +22,7 @@ __all__ = [
     "Evaluation",
     "ExperimentContext",
     "ExperimentEvaluator",
+    "Explanation",
     "Expression",
     "FieldDecision",
     "Identified",
@@ -38,5 +40,6 @@ __all__ = [
     "bucket",
     "compile_expression",
     "compile_spec",
+    "explain",
     "unit_of",
 ]

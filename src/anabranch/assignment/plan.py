@@ -28,7 +28,7 @@ from anabranch.assignment.compiled import (
 )
 from anabranch.assignment.context import IDENTITIES, ExperimentContext
 from anabranch.assignment.evaluation import Evaluation, Reason
-from anabranch.assignment.hashing import bucket, choose, cumulative
+from anabranch.assignment.hashing import SPACE, Place, bucket, choose, cumulative
 from anabranch.errors import ExpressionError
 from anabranch.specs import (
     ExperimentSpec,
@@ -39,7 +39,7 @@ from anabranch.specs import (
     Variant,
 )
 
-__all__ = ["Moment", "Plan", "Question", "Undecided", "Verdict"]
+__all__ = ["Moment", "Plan", "Question", "Undecided", "Verdict", "unmet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +250,20 @@ class Plan:
         if end is not None and moment >= end:
             return "the experiment has ended"
         return None
+
+    @property
+    def splits(self) -> bool:
+        """Whether units that no rule matches are split by weight, rather than given control."""
+        return self._fallback_reason != "control"
+
+    def show_split(self, unit: str) -> Place:
+        """The unit's draw in the split, with the range of each variant in order."""
+        if self.split is not None:
+            return self.split.show(unit)
+        total = self._sums[-1]
+        ends = [-(-after * SPACE // total) for after in self._sums]
+        ranges = tuple(zip((0, *ends[:-1]), ends, strict=True))
+        return Place(f"{self._salt}:{unit}", bucket(self._salt, unit), SPACE, ranges)
 
     def _outsider(
         self,

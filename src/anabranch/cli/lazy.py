@@ -8,7 +8,17 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-COMMANDS: Final = ("validate", "replay", "demo", "worker", "topics", "dlq", "dashboard", "topology")
+COMMANDS: Final = (
+    "validate",
+    "explain",
+    "replay",
+    "demo",
+    "worker",
+    "topics",
+    "dlq",
+    "dashboard",
+    "topology",
+)
 """In the order of ``--help``. Each has a module of its name in this package, which holds either a
 function of that name or, where the command has commands of its own, an ``app``."""
 

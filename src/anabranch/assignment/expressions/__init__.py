@@ -1,10 +1,12 @@
 """Targeting expressions: a subset of JavaScript with JavaScript's meaning and nothing to escape to.
 
 ``grammar`` parses (``nodes`` is what comes out), ``compiler`` makes a function of it, ``semantics``
-and ``methods`` say what JavaScript does with the values, ``text`` what strings are.
+and ``methods`` say what JavaScript does with the values, ``text`` what strings are. ``reads`` tells
+which paths an expression looks at.
 """
 
 from anabranch.assignment.expressions.compiler import Expression, compile_expression
+from anabranch.assignment.expressions.reads import Read, reads
 from anabranch.assignment.expressions.semantics import UNDEFINED
 
-__all__ = ["UNDEFINED", "Expression", "compile_expression"]
+__all__ = ["UNDEFINED", "Expression", "Read", "compile_expression", "reads"]

@@ -44,7 +44,7 @@ from anabranch.errors import (
     ExpressionTypeError,
 )
 
-__all__ = ["Expression", "compile_expression"]
+__all__ = ["Expression", "compile_expression", "compile_tree"]
 
 Roots = tuple[Any, ...]
 Run = Callable[[Roots], Any]
@@ -111,11 +111,15 @@ def compile_expression(source: str, roots: Sequence[str] = ("context",)) -> Expr
             that is none of the roots.
         ExpressionLimitError: it is too long or nested too deeply.
     """
-    names = tuple(roots)
     try:
-        return Expression(source, names, _Compiler(names).run_of(parse(source)))
+        return compile_tree(parse(source), source, tuple(roots))
     except ExpressionError as error:
         raise located(error, source) from None
+
+
+def compile_tree(node: Node, source: str, roots: tuple[str, ...]) -> Expression:
+    """Compile a part of an expression that is parsed already; raises as the whole does."""
+    return Expression(source, roots, _Compiler(roots).run_of(node))
 
 
 def _fail(error: JsTypeError | JsLimitError, place: Place) -> NoReturn:
