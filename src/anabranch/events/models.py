@@ -219,10 +219,16 @@ class VariantResult(_Wire, omit_defaults=False):
 
 
 class SampleRatio(_Wire, omit_defaults=False):
-    """Sample ratio mismatch: chi-square p-value against the expected shares."""
+    """Sample ratio mismatch: p-values of the units against the expected shares.
+
+    Attributes:
+        p_value: Chi-square, valid for one look at a planned size.
+        sequential_p_value: Valid at whatever moment one stops, for any number of looks.
+    """
 
     p_value: float | None
     expected: dict[str, float]
+    sequential_p_value: float | None = None
 
 
 class MetricVariantResult(_Wire):
@@ -251,9 +257,13 @@ class Interval(_Wire, omit_defaults=False):
 
 
 class Comparison(_Wire, omit_defaults=False):
-    """A variant against control; ``fixed`` is valid for one look at a planned size only.
+    """A variant against control.
 
-    ``fixed`` is null where there is too little data or, so far, for quantiles.
+    Both intervals are null where there is too little data or, so far, for quantiles.
+
+    Attributes:
+        fixed: Valid for one look at a planned size only.
+        sequential: Valid for any number of looks.
     """
 
     variant: str
@@ -261,6 +271,7 @@ class Comparison(_Wire, omit_defaults=False):
     difference: float | None
     relative_lift: float | None
     fixed: Interval | None
+    sequential: Interval | None = None
 
 
 class MetricResult(_Wire, omit_defaults=False):

@@ -11,7 +11,10 @@
 ``watermark``        how far event time has come
 ``windows``          tumbling windows: bounds, names, settings
 ``welch``            difference of two means (Welch's t)
-``sample_ratio``     sample ratio mismatch (chi-square)
+``sequential``       difference of two means that may be watched (confidence sequence)
+``sample_ratio``     sample ratio mismatch (chi-square; sequential multinomial test)
+``multiplicity``     several p-values at once (Holm; Benjamini-Hochberg)
+``power``            how many units an experiment needs, and what it can find
 ``results``          a run's moments as figures and comparisons
 ===================  ===========================================================================
 """

@@ -22,6 +22,7 @@ from fractions import Fraction
 from anabranch.metrics.exact import Exact
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import is_quantile
+from anabranch.metrics.sequential import sequential
 from anabranch.metrics.sketch import quantile
 from anabranch.metrics.welch import Difference, Sample, welch
 from anabranch.specs import ExperimentSpec, TargetedAllocation
@@ -54,11 +55,17 @@ class ArmFigures:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """An arm against control; None where there is too little data to tell."""
+    """An arm against control; None where there is too little data to tell.
 
-    difference: float | None
-    relative_lift: float | None
-    fixed: Difference | None
+    Attributes:
+        fixed: Valid for one look at a planned size.
+        sequential: Valid for any number of looks.
+    """
+
+    difference: float | None = None
+    relative_lift: float | None = None
+    fixed: Difference | None = None
+    sequential: Difference | None = None
 
 
 def value_of(
@@ -117,16 +124,17 @@ def contrast(
         q = int(aggregation[1:]) / 100
         high, low = quantile(variant[1].bins, q), quantile(control[1].bins, q)
         if high is None or low is None:
-            return Contrast(None, None, None)
-        return Contrast(high - low, (high - low) / low if low else None, None)
+            return Contrast()
+        return Contrast(high - low, (high - low) / low if low else None)
     ours, theirs = (_sample(aggregation, *arm) for arm in (variant, control))
     if not ours.units or not theirs.units:
-        return Contrast(None, None, None)
+        return Contrast()
     difference = ours.mean - theirs.mean
     return Contrast(
         difference=float(difference),
         relative_lift=float(difference / theirs.mean) if theirs.mean else None,
         fixed=welch(ours, theirs),
+        sequential=sequential(ours, theirs),
     )
 
 

@@ -19,7 +19,8 @@ from anabranch.events.models import (
 from anabranch.metrics.exact import Exact
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.results import ArmFigures, arm_figures, contrast, expected_shares, value_of
-from anabranch.metrics.sample_ratio import sample_ratio
+from anabranch.metrics.sample_ratio import sample_ratio, sequential_sample_ratio
+from anabranch.metrics.welch import Difference
 from anabranch.metrics.windows import size_name
 from anabranch.specs import ExperimentSpec, SuccessMetric
 
@@ -49,6 +50,7 @@ def results(spec: ExperimentSpec, arms: Mapping[str, Arm], as_of: int) -> Result
     """The cumulative results of a run; arms that have seen nothing are there with zeros."""
     nothing = Arm()
     by_variant = {variant.id: arms.get(variant.id, nothing) for variant in spec.variants}
+    units = {variant: arm.units for variant, arm in by_variant.items()}
     expected = expected_shares(spec)
     return Results(
         experiment=spec.key,
@@ -61,8 +63,9 @@ def results(spec: ExperimentSpec, arms: Mapping[str, Arm], as_of: int) -> Result
             for variant, arm in by_variant.items()
         ],
         srm=SampleRatio(
-            p_value=sample_ratio({v: arm.units for v, arm in by_variant.items()}, expected),
+            p_value=sample_ratio(units, expected),
             expected=expected,
+            sequential_p_value=sequential_sample_ratio(units, expected),
         ),
         metrics=[
             _metric(metric, by_variant, spec.control_variant) for metric in spec.success_metrics
@@ -111,16 +114,20 @@ def _comparison(
     measured: Mapping[str, tuple[int, Moments]],
 ) -> Comparison:
     found = contrast(metric.aggregation, measured[variant], measured[control])
-    fixed = found.fixed
     return Comparison(
         variant=variant,
         control=control,
         difference=found.difference,
         relative_lift=found.relative_lift,
-        fixed=None
-        if fixed is None
-        else Interval(low=fixed.low, high=fixed.high, p_value=fixed.p_value),
+        fixed=_interval(found.fixed),
+        sequential=_interval(found.sequential),
     )
+
+
+def _interval(found: Difference | None) -> Interval | None:
+    if found is None:
+        return None
+    return Interval(low=found.low, high=found.high, p_value=found.p_value)
 
 
 def metric_window(
