@@ -13,6 +13,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from hypothesis import settings
+
 from tools.devkafka import DevKafkaMissingError, start
 
 IN_CI = os.environ.get("CI") == "true"

@@ -32,7 +32,8 @@
     │   ├── StateFormatError           a changelog was written by an unknown, newer format
     │   └── TopologyError              topics are missing or do not fit together
     ├── SettingsError                  a setting is missing or contradicts another
-    └── KafkaUnavailableError          no broker answers at the given address
+    ├── KafkaUnavailableError          no broker answers at the given address
+    └── KafkaAccessError               the broker refuses our credentials, or a right is missing
 """
 
 from __future__ import annotations
@@ -199,3 +200,7 @@ class SettingsError(AnabranchError):
 
 class KafkaUnavailableError(AnabranchError):
     """No broker answers at the given address."""
+
+
+class KafkaAccessError(AnabranchError):
+    """The broker refuses our credentials, or does not grant a right; the message names it."""

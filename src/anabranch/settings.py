@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import SettingsConfigDict
 
 from anabranch.errors import SettingsError
+from anabranch.security_settings import SecuritySettings
 
 DAY = 24 * 60 * 60
 
 
-class Settings(BaseSettings):
+class Settings(SecuritySettings):
     """Everything that can be set; times in seconds, sizes in bytes."""
 
-    model_config = SettingsConfigDict(env_prefix="ANABRANCH_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="ANABRANCH_", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     bootstrap: str | None = Field(None, description="Kafka brokers, host:port,host:port")
     prefix: str = Field(
@@ -90,8 +94,28 @@ def load_settings(**given: object) -> Settings:
     try:
         return Settings(**{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc']))} (ANABRANCH_{str(e['loc'][0]).upper()}): {e['msg']}"
-            for e in error.errors()
-        )
+        problems = "; ".join(_problem(e["loc"], e["msg"]) for e in error.errors())
         raise SettingsError(f"settings: {problems}") from error
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that give another process the same settings; secrets are in them as they are.
+
+    Every setting is there, so that nothing the other process inherits can add to them.
+    """
+    variables: dict[str, str] = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        elif isinstance(value, tuple):
+            value = json.dumps(value)
+        if value is not None:
+            variables[f"ANABRANCH_{name.upper()}"] = str(value)
+    return variables
+
+
+def _problem(where: tuple[int | str, ...], what: str) -> str:
+    if not where:  # several settings together: the message names them
+        return what.removeprefix("Value error, ")
+    return f"{'.'.join(map(str, where))} (ANABRANCH_{str(where[0]).upper()}): {what}"

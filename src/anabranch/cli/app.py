@@ -1,7 +1,7 @@
 """The commands put together, and how a failure ends.
 
 Exit codes: 0 done; 1 specs or data are wrong; 2 the command line is wrong; 3 Kafka cannot be
-reached; 4 settings or topics are wrong; 70 a defect of anabranch; 130 interrupted.
+reached or refuses us; 4 settings or topics are wrong; 70 a defect of anabranch; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from anabranch.cli.lazy import LazyGroup
 from anabranch.cli.logs import configure_logging
 from anabranch.errors import (
     AnabranchError,
+    KafkaAccessError,
     KafkaUnavailableError,
     SettingsError,
     TopologyError,
@@ -75,7 +76,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def _code(error: AnabranchError) -> int:
-    if isinstance(error, KafkaUnavailableError):
+    if isinstance(error, KafkaUnavailableError | KafkaAccessError):
         return 3
     if isinstance(error, SettingsError | TopologyError):
         return 4

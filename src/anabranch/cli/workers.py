@@ -13,7 +13,7 @@ from typing import Self
 
 from anabranch.cli.console import errors
 from anabranch.errors import EngineError
-from anabranch.settings import Settings
+from anabranch.settings import Settings, environment
 
 _QUICK_DEATH = 5.0
 _QUICK_DEATHS = 3
@@ -85,11 +85,8 @@ class WorkerProcesses:
                 str(settings.specs),
                 stdout=sink,
                 stderr=sink,
-                env={
-                    **os.environ,
-                    "ANABRANCH_PARTITIONS": str(settings.partitions),
-                    "ANABRANCH_BREAKER_SHARE": str(settings.breaker_share),
-                },
+                # Never on the command line, where any user of the machine could read a secret.
+                env={**os.environ, **environment(settings)},
             )
         try:
             return await process.wait()

@@ -16,6 +16,7 @@ from anabranch.engine.stage import Stage, TaskSettings
 from anabranch.engine.state import BatchState, LruCache, MemoryStore
 from anabranch.errors import (
     FencedError,
+    KafkaAccessError,
     OutcomeUnknownError,
     ProcessingError,
     UndeclaredTelemetryError,
@@ -173,7 +174,7 @@ class Task:
             except Exception as error:  # the outcome is unknown, whatever it was
                 failed += 1
                 self.stats.failures += 1
-                expected = isinstance(error, OutcomeUnknownError)
+                expected = isinstance(error, OutcomeUnknownError | KafkaAccessError)
                 log.warning("%r opens again after: %r", self, error, exc_info=not expected)
                 await self._close()
                 await self._nap(self._backoff(failed))

@@ -17,6 +17,7 @@ from anabranch.engine.outbox import Entry
 from anabranch.errors import SettingsError
 from anabranch.processors.protocol import Record
 from anabranch.runtime.pipeline import Message
+from anabranch.runtime.security import kafka_security
 from anabranch.runtime.stages import task_settings
 from anabranch.settings import Settings
 from anabranch.topology import STAGES, TOPICS, Names
@@ -28,7 +29,7 @@ def kafka_client(settings: Settings) -> KafkaClient:
     """The brokers that the settings name.
 
     Raises:
-        SettingsError: They name none.
+        SettingsError: They name none, or a certificate that cannot be used.
     """
     if settings.bootstrap is None:
         raise SettingsError(
@@ -38,6 +39,7 @@ def kafka_client(settings: Settings) -> KafkaClient:
         settings.bootstrap,
         transaction_timeout=settings.transaction_timeout,
         session_timeout=settings.session_timeout,
+        security=kafka_security(settings),
     )
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import faust
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 
 from anabranch.errors import OutcomeUnknownError
@@ -37,10 +39,75 @@ async def wait_for_producer_id(producer: AIOKafkaProducer) -> None:
         waiting.cancel()
 
 
+def sender_failure(producer: AIOKafkaProducer) -> BaseException | None:
+    """What ended the producer's sender, after which nothing it has promised will come."""
+    sender = producer._sender._sender_task  # noqa: SLF001
+    if sender is None or not sender.done() or sender.cancelled():
+        return None
+    failure: BaseException | None = sender.exception()
+    return failure
+
+
+async def try_login(bootstrap: str, security: Mapping[str, Any]) -> None:
+    """Connect and log in to the first broker that lets us, and leave again.
+
+    Raises:
+        OSError: As the last broker failed, TLS included (``ssl.SSLError``).
+        KafkaError: The same, of Kafka's own.
+    """
+    failure: Exception | None = None
+    for host, port, _ in collect_hosts(bootstrap):
+        try:
+            connection = await create_conn(host, port, request_timeout_ms=5000, **security)
+        except (OSError, KafkaError) as error:
+            failure = error
+        else:
+            connection.close()
+            return
+    if failure is not None:
+        raise failure
+
+
+class _NoLogins(logging.Filter):
+    """Takes the bytes of logins out of records: aiokafka logs every request at debug level.
+
+    With PLAIN they hold the password, with OAUTHBEARER the token, with SCRAM what a password can
+    be guessed against.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                f"{type(a).__name__}(…)" if type(a).__name__.startswith("SaslAuthenticate") else a
+                for a in record.args
+            )
+        return True
+
+
+# A logger's filter sees only what is logged to that very logger, and no handler can undo it.
+logging.getLogger("aiokafka.conn").addFilter(_NoLogins())
+
+
 def group_consumer(app: faust.App) -> Any | None:
     """The aiokafka consumer that keeps the app's membership; None before it is started."""
     thread = getattr(app.consumer, "_thread", None)
     return None if thread is None else thread._consumer  # noqa: SLF001
+
+
+def membership_failure(app: faust.App) -> BaseException | None:
+    """Why the group does not take us; aiokafka keeps it for a poll, and nobody polls.
+
+    Until it is asked for, aiokafka's coordinator waits: a missing right would look like a
+    rebalance that never ends.
+    """
+    coordinator = getattr(group_consumer(app), "_coordinator", None)
+    if coordinator is None:
+        return None
+    failure: BaseException | None = getattr(coordinator, "_pending_exception", None)
+    running = getattr(coordinator, "_coordination_task", None)
+    if failure is None and running is not None and running.done() and not running.cancelled():
+        failure = running.exception()
+    return failure
 
 
 def note_progress(app: faust.App, at: float) -> None:

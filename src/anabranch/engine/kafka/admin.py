@@ -9,13 +9,21 @@ from typing import Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import NewTopic
-from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaConnectionError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
+from anabranch.engine.kafka import access
 from anabranch.engine.kafka.client import KafkaClient
 from anabranch.errors import KafkaUnavailableError, TopologyError
 
 _TOPIC_EXISTS = 36
 _UNKNOWN_TOPIC = 3
+_TOPIC_REFUSED = 29
 
 T = TypeVar("T")
 
@@ -34,6 +42,8 @@ class Topics:
 
     Raises:
         KafkaUnavailableError: On entering, when no broker answers.
+        KafkaAccessError: On entering, when the broker refuses our credentials or we its
+            certificate; later, when a right is missing.
     """
 
     def __init__(self, client: KafkaClient) -> None:
@@ -46,6 +56,9 @@ class Topics:
             await self._admin.start()
         except (KafkaConnectionError, OSError) as error:
             await self._admin.close()
+            why = await access.login_refused(self._client)
+            if why is not None:
+                raise why from error
             raise KafkaUnavailableError(
                 f"no Kafka broker answers at {self._client.bootstrap}: {error}. "
                 "Check the address, or start one for development with `make kafka`"
@@ -93,6 +106,8 @@ class Topics:
             ]
         )
         for name, code, *message in response.topic_errors:
+            if code == _TOPIC_REFUSED:
+                raise self._refused(TopicAuthorizationFailedError(name), right="CREATE")
             if code not in {0, _TOPIC_EXISTS}:
                 reason = message[0] if message and message[0] else for_code(code).__name__
                 raise TopologyError(f"the broker refuses topic {name}: {reason}")
@@ -113,6 +128,9 @@ class Topics:
             await asyncio.sleep(0.05)
         raise TopologyError(f"topics without a leader: {', '.join(sorted(waiting))}")
 
+    def _refused(self, error: KafkaError, *, right: str = "DESCRIBE", group: str = "") -> Exception:
+        return access.refused(error, self._client, right=right, group=group) or error
+
     async def _started_reader(self) -> AIOKafkaConsumer:
         if self._reader is None:
             reader = self._client.consumer()
@@ -121,9 +139,16 @@ class Topics:
         return self._reader
 
     async def partitions(self, names: Iterable[str]) -> dict[str, int]:
-        """Physical name to partition count, of those that are there."""
+        """Physical name to partition count, of those that are there.
+
+        Raises:
+            KafkaAccessError: A topic may not be looked at, so nobody knows whether it is there.
+        """
         wanted = sorted(names)
         described = await self._admin.describe_topics(wanted)
+        hidden = [t["topic"] for t in described if t["error_code"] == _TOPIC_REFUSED]
+        if hidden:
+            raise self._refused(TopicAuthorizationFailedError(hidden))
         return {
             topic["topic"]: len(topic["partitions"])
             for topic in described
@@ -138,15 +163,21 @@ class Topics:
         """Delete topics; those that are not there are passed over."""
         there = await self.partitions(names)
         if there:
-            await self._admin.delete_topics(sorted(there))
+            response = await self._admin.delete_topics(sorted(there))
+            kept = [name for name, code, *_ in response.topic_error_codes if code == _TOPIC_REFUSED]
+            if kept:
+                raise self._refused(TopicAuthorizationFailedError(kept), right="DELETE")
 
     async def lag(self, group: str, topics: Iterable[str]) -> dict[str, int]:
         """Topic to records that the group has not consumed yet, as committed readers see it."""
         counts = await self.partitions(topics)
         tps = [TopicPartition(t, p) for t, n in counts.items() for p in range(n)]
-        committed = await _patiently(
-            lambda: self._admin.list_consumer_group_offsets(group, partitions=tps)
-        )
+        try:
+            committed = await _patiently(
+                lambda: self._admin.list_consumer_group_offsets(group, partitions=tps)
+            )
+        except GroupAuthorizationFailedError as error:
+            raise self._refused(error, group=group) from error
         reader = await self._started_reader()
         ends = await reader.end_offsets(tps)
         begins = await reader.beginning_offsets(tps)

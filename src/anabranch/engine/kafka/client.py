@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+
+from anabranch.engine.kafka.security import Security
 
 MAX_BATCH_BYTES = 1 << 20
 
@@ -20,13 +21,13 @@ class KafkaClient:
         bootstrap: ``host:port``, several separated by commas.
         transaction_timeout: Seconds after which the broker aborts a transaction left open.
         session_timeout: Seconds without a heartbeat after which a worker is taken for dead.
-        options: Passed to every aiokafka client as they are (security settings).
+        security: How every client proves who it is and whom it trusts.
     """
 
     bootstrap: str
     transaction_timeout: float = 30.0
     session_timeout: float = 10.0
-    options: Mapping[str, Any] = field(default_factory=dict)
+    security: Security = field(default_factory=Security)
 
     def producer(self, transactional_id: str) -> AIOKafkaProducer:
         """A transactional producer that sends a batch the moment it is there.
@@ -41,7 +42,7 @@ class KafkaClient:
             linger_ms=0,
             max_batch_size=MAX_BATCH_BYTES,
             retry_backoff_ms=5,
-            **self.options,
+            **self.security.for_aiokafka(),
         )
 
     def consumer(self, group: str | None = None, **settings: Any) -> AIOKafkaConsumer:
@@ -56,7 +57,10 @@ class KafkaClient:
             **settings,
         }
         return AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap, group_id=group, **merged, **self.options
+            bootstrap_servers=self.bootstrap,
+            group_id=group,
+            **merged,
+            **self.security.for_aiokafka(),
         )
 
     def plain_producer(self) -> AIOKafkaProducer:
@@ -67,9 +71,9 @@ class KafkaClient:
             linger_ms=5,
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=16 * MAX_BATCH_BYTES,
-            **self.options,
+            **self.security.for_aiokafka(),
         )
 
     def admin(self) -> AIOKafkaAdminClient:
         """An admin client; start and close it."""
-        return AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, **self.options)
+        return AIOKafkaAdminClient(bootstrap_servers=self.bootstrap, **self.security.for_aiokafka())

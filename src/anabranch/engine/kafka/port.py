@@ -11,20 +11,21 @@ from aiokafka import TopicPartition
 from aiokafka.errors import (
     InvalidProducerEpoch,
     InvalidTimestampError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     ProducerFenced,
     RecordListTooLargeError,
 )
 
-from anabranch.engine.kafka import _private
+from anabranch.engine.kafka import _private, access
 from anabranch.engine.kafka.batches import BatchFiller, partition_batches
 from anabranch.engine.kafka.client import KafkaClient
 from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll
 from anabranch.engine.stage import Stage
 from anabranch.engine.state import Changes
-from anabranch.errors import FencedError, OutcomeUnknownError, ProcessingError
+from anabranch.errors import AnabranchError, FencedError, OutcomeUnknownError, ProcessingError
 from anabranch.processors.protocol import Record
 
 if TYPE_CHECKING:
@@ -86,15 +87,18 @@ class KafkaPort:
             await self._consumer.start()
         except _FENCED as error:
             raise FencedError(f"{self._id}: {error!r}") from error
+        except KafkaConnectionError as error:
+            why = await access.login_refused(self._client)
+            raise why or self._failed("open", error) from error
         except KafkaError as error:
-            raise OutcomeUnknownError(f"{self._id} cannot open: {error!r}") from error
+            raise self._failed("open", error) from error
 
     async def restore(self, load: Callable[[Changes], None]) -> int:
         try:
             count = await self._read_changelog(load)
             await self._seek_sources()
         except KafkaError as error:
-            raise OutcomeUnknownError(f"{self._id} cannot restore: {error!r}") from error
+            raise self._failed("restore", error) from error
         return count
 
     async def _read_changelog(self, load: Callable[[Changes], None]) -> int:
@@ -134,6 +138,25 @@ class KafkaPort:
                 at = beginnings[tp]
             consumer.seek(tp, at)
 
+    def _failed(self, doing: str, error: BaseException) -> AnabranchError:
+        """The error to raise: the right that is missing, or whatever else it was.
+
+        No right is missing half-way: what a refused transaction held was never committed, and
+        the task opens again from what was.
+        """
+        changelog = self._stage.changelog
+        read = {self._physical(source) for source in self._stage.sources}
+        if changelog is not None and doing == "restore":
+            read.add(self._physical(changelog))
+        why = access.refused(
+            error,
+            self._client,
+            right=lambda topic: "READ" if topic in read else "WRITE",
+            group=self._group,
+            transactional_id=self._id,
+        )
+        return why or OutcomeUnknownError(f"{self._id} cannot {doing}: {error!r}")
+
     def _open_consumer(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             raise OutcomeUnknownError(f"{self._id} is not open")
@@ -148,7 +171,7 @@ class KafkaPort:
                 *self._sources.values(), timeout_ms=max(1, int(wait * 1000)), max_records=limit
             )
         except KafkaError as error:
-            raise OutcomeUnknownError(f"{self._id} cannot read: {error!r}") from error
+            raise self._failed("read", error) from error
         empty: Sequence[Record] = ()
         return {source: got.get(tp, empty) for source, tp in self._sources.items()}
 
@@ -178,7 +201,8 @@ class KafkaPort:
         except _FENCED as error:
             raise FencedError(f"{self._id}: {error!r}") from error
         except (KafkaError, TimeoutError) as error:
-            raise OutcomeUnknownError(f"{self._id} cannot commit: {error!r}") from error
+            # A sender that was refused leaves us waiting, and is the better reason.
+            raise self._failed("commit", _private.sender_failure(producer) or error) from error
 
     def _build(
         self, producer: AIOKafkaProducer, outbox: Outbox, changes: Changes

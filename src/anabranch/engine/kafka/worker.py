@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaConnectionError
 
 from anabranch.engine.host import StageHost
-from anabranch.engine.kafka import _private
+from anabranch.engine.kafka import _private, access
 from anabranch.engine.kafka.client import KafkaClient
 from anabranch.engine.kafka.port import KafkaPort
 from anabranch.engine.stage import Stage, TaskSettings
@@ -130,6 +131,7 @@ class _Member:
         self._group = group
         self._settings = settings
         self._clock = clock
+        self._topics = frozenset(map(physical, stage.sources))
         self._stopping = asyncio.Event()
         self._assigned = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
@@ -178,18 +180,33 @@ class _Member:
                     await app.start()
                     await self._watch(app)
                 except Exception as error:  # noqa: BLE001 - whatever ends Faust, we join again
-                    log.warning("%s: membership lost: %r; joining again", self._group, error)
+                    await self._say(error)
                 finally:
                     await self._leave(app)
             if not self._stopping.is_set():
                 self.host = self._new_host()
                 await self._pause(_RESTART_BACKOFF)
 
+    async def _say(self, error: Exception) -> None:
+        """A missing right is told in our own words, and we wait until it is granted."""
+        why = access.refused(
+            error, self._client, right="READ", topics=self._topics, group=self._group
+        )
+        if why is None and isinstance(error, KafkaConnectionError):
+            why = await access.login_refused(self._client)
+        if why is None:
+            log.warning("%s: membership lost: %r; joining again", self._group, error)
+        else:
+            log.error("%s cannot join its group, trying again: %s", self._group, why)
+
     async def _watch(self, app: faust.App) -> None:
         """Keep the membership alive as long as the tasks make progress."""
         while not self._stopping.is_set():
             if app.crashed:
-                raise EngineError(f"Faust stopped: {app.crash_reason!r}")
+                raise EngineError(f"Faust stopped: {app.crash_reason!r}") from app.crash_reason
+            failure = _private.membership_failure(app)
+            if failure is not None:
+                raise EngineError(f"the group does not take us: {failure!r}") from failure
             _private.note_progress(app, self.host.progressed_at)
             await self._pause(0.5)
 
@@ -210,6 +227,7 @@ class _Member:
         app = _StageApp(
             self._group,
             broker=f"kafka://{self._client.bootstrap.replace(',', ';kafka://')}",
+            broker_credentials=self._client.security.for_faust(),
             autodiscover=False,
             datadir=directory,
             web_enabled=False,
@@ -223,7 +241,7 @@ class _Member:
             broker_request_timeout=max(90.0, self._client.session_timeout * 2),
         )
         app.host = self.host
-        app.stage_topics = frozenset(self._physical(s) for s in self._stage.sources)
+        app.stage_topics = self._topics
         _private.use_membership_transport(app)
         for topic in app.stage_topics:
             app.topics.add(app.topic(topic, acks=False))
