@@ -31,6 +31,7 @@ from anabranch.processors.protocol import Record
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
     from aiokafka.producer.message_accumulator import BatchBuilder
+    from aiokafka.structs import RecordMetadata
 
 log = logging.getLogger(__name__)
 
@@ -102,19 +103,27 @@ class KafkaPort:
         return count
 
     async def _read_changelog(self, load: Callable[[Changes], None]) -> int:
-        """By position, never by counting records: the end holds transaction markers."""
+        """By position, never by counting records: the end holds transaction markers.
+
+        With a consumer of its own, without a group: aiokafka's coordinator dies of a second
+        manual assignment that comes while it still looks for the group's broker.
+        """
         if self._stage.changelog is None:
             return 0
-        consumer = self._open_consumer()
-        tp = TopicPartition(self._physical(self._stage.changelog), self._partition)
-        consumer.assign([tp])
-        end = (await consumer.end_offsets([tp]))[tp]
-        consumer.seek(tp, (await consumer.beginning_offsets([tp]))[tp])
-        count = 0
-        while await consumer.position(tp) < end:
-            records = (await consumer.getmany(tp, timeout_ms=100)).get(tp, ())
-            load({r.key: r.value for r in records if r.key is not None})
-            count += len(records)
+        consumer = self._client.consumer()
+        await consumer.start()
+        try:
+            tp = TopicPartition(self._physical(self._stage.changelog), self._partition)
+            consumer.assign([tp])
+            end = (await consumer.end_offsets([tp]))[tp]
+            consumer.seek(tp, (await consumer.beginning_offsets([tp]))[tp])
+            count = 0
+            while await consumer.position(tp) < end:
+                records = (await consumer.getmany(tp, timeout_ms=100)).get(tp, ())
+                load({r.key: r.value for r in records if r.key is not None})
+                count += len(records)
+        finally:
+            await consumer.stop()
         return count
 
     async def _seek_sources(self) -> None:
@@ -233,6 +242,8 @@ class KafkaPort:
             for tp, ready in batches.items()
             for batch in ready
         ]
+        for future in futures:
+            future.add_done_callback(_retrieve)
         await producer.send_offsets_to_transaction(offsets, self._group)
         for result in await asyncio.gather(*futures, return_exceptions=True):
             if isinstance(result, BaseException):
@@ -248,3 +259,9 @@ class KafkaPort:
                 await asyncio.wait_for(client.stop(), 5)
             except Exception as error:  # noqa: BLE001 - closing must never stop the worker
                 log.warning("%s: closing %s: %r", self._id, type(client).__name__, error)
+
+
+def _retrieve(future: asyncio.Future[RecordMetadata]) -> None:
+    """Take note of a failure: when the offsets fail first, nobody waits for this one."""
+    if not future.cancelled():
+        future.exception()
