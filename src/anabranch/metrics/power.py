@@ -14,7 +14,7 @@ docs/statistics.md has figures.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil, inf, isfinite, sqrt
+from math import ceil, inf, isfinite, isnan, sqrt
 
 from scipy.special import nctdtr, ndtri, stdtrit
 
@@ -70,7 +70,7 @@ def power_of(
     )
     shift = abs(difference) / sqrt(error)
     reach = float(stdtrit(freedom, 1 - alpha / 2))
-    missed = float(nctdtr(freedom, shift, reach) - nctdtr(freedom, shift, -reach))
+    missed = _below(freedom, shift, reach) - _below(freedom, shift, -reach)
     return min(1.0, max(0.0, 1 - missed))
 
 
@@ -181,6 +181,12 @@ def least_difference_of_shares(
 
     most = 1 - share
     return None if most <= 0 or found(most) < power else _smallest(found, most, power)
+
+
+def _below(freedom: float, shift: float, at: float) -> float:
+    """Chance that the noncentral t lies below; scipy gives NaN in places, all below 1e-9."""
+    found = float(nctdtr(freedom, shift, at))
+    return 0.0 if isnan(found) else found
 
 
 def _smallest(found: Callable[[float], float], most: float, power: float) -> float:
