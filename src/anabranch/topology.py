@@ -9,6 +9,9 @@ from anabranch.engine import Stage
 from anabranch.errors import TopologyError
 from anabranch.processors.protocol import Processor
 
+FOREVER = -1
+"""Retention of what is never deleted."""
+
 _DAY_MS = 24 * 60 * 60 * 1000
 _MAX_INPUT_BYTES = 8 << 20
 _MAX_DEAD_LETTER_BYTES = _MAX_INPUT_BYTES + (64 << 10)
@@ -23,8 +26,9 @@ class Topic:
         key: What the records are keyed by.
         value: What the records hold.
         cleanup: Kafka's ``cleanup.policy``.
-        retention_days: Days kept where the policy deletes; None where it only compacts.
+        retention_days: Days kept where the policy deletes, or FOREVER; None where it only compacts.
         max_bytes: Largest record the broker takes; None for the broker's own default.
+        uncompacted_days: Days that superseded records are kept at least where the policy compacts.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Topic:
     cleanup: str = "delete"
     retention_days: int | None = None
     max_bytes: int | None = None
+    uncompacted_days: int | None = None
 
     @property
     def compacted(self) -> bool:
@@ -42,7 +47,10 @@ class Topic:
         """The topic's configuration on the broker."""
         config = {"cleanup.policy": self.cleanup}
         if self.retention_days is not None:
-            config["retention.ms"] = str(self.retention_days * _DAY_MS)
+            days = self.retention_days
+            config["retention.ms"] = "-1" if days == FOREVER else str(days * _DAY_MS)
+        if self.uncompacted_days is not None:
+            config["min.compaction.lag.ms"] = str(self.uncompacted_days * _DAY_MS)
         if self.max_bytes is not None:
             config["max.message.bytes"] = str(self.max_bytes)
         return config
@@ -95,7 +103,16 @@ STAGES: tuple[StageShape, ...] = (
 )
 
 _ENTITIES: tuple[Topic, ...] = (
-    Topic("specs", "kind|key|version", "a spec", "compact"),
+    Topic("specs", "kind|key|version", "a spec", "compact", uncompacted_days=30),
+    Topic(
+        "specs.dlq",
+        "the original's",
+        "specs that do not hold, as they came",
+        "delete",
+        30,
+        _MAX_DEAD_LETTER_BYTES,
+    ),
+    Topic("audit", "kind|key", "who published what, when and why", "delete", FOREVER),
     Topic("contexts", "any", "a context event", "delete", 7, _MAX_INPUT_BYTES),
     Topic("telemetry", "any", "a telemetry event", "delete", 7, _MAX_INPUT_BYTES),
     Topic("assignments", "unit|experiment", "an assignment", "compact,delete", 90),
@@ -174,8 +191,8 @@ def choose_stages(names: Iterable[str]) -> list[StageShape]:
 
 
 def topics_of(shapes: Sequence[StageShape]) -> list[Topic]:
-    """The topics that the stages read or write."""
-    used = {
+    """The topics that the stages read or write; every stage reads the specs."""
+    used = {"specs", "specs.dlq"} | {
         name
         for s in shapes
         for name in (*s.sources, *s.outputs, *(f"{x}.dlq" for x in s.sources), s.changelog)

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from anabranch.runtime import (
     EmbeddedPipeline,
     KafkaPipeline,
+    LiveCatalog,
     Pipeline,
     build_stages,
+    follow_specs,
     kafka_worker,
 )
 from anabranch.settings import load_settings
@@ -18,10 +20,11 @@ from anabranch.specs import Catalog
 
 @asynccontextmanager
 async def running(request, catalog: Catalog, **settings) -> AsyncIterator[Pipeline]:
-    """All four stages on the runtime that the test is parametrised with."""
+    """All four stages, following the specs topic, on the runtime that the test asks for."""
+    live = LiveCatalog(catalog)
     if request.param == "embedded":
         chosen = load_settings(prefix="t", **settings)
-        async with EmbeddedPipeline(build_stages(catalog, chosen), chosen) as pipeline:
+        async with EmbeddedPipeline(build_stages(live, chosen), chosen, live=live) as pipeline:
             yield pipeline
         return
     chosen = load_settings(
@@ -32,9 +35,11 @@ async def running(request, catalog: Catalog, **settings) -> AsyncIterator[Pipeli
     )
     async with KafkaPipeline(chosen) as pipeline:
         await pipeline.create_topics()
-        worker = kafka_worker(build_stages(catalog, chosen), chosen)
-        await worker.start()
-        try:
-            yield pipeline
-        finally:
-            await worker.stop()
+        worker = kafka_worker(build_stages(live, chosen), chosen)
+        live.on_change(worker.renew)
+        async with follow_specs(live, chosen):
+            await worker.start()
+            try:
+                yield pipeline
+            finally:
+                await worker.stop()

@@ -15,7 +15,13 @@ from anabranch.cli.serving import until_told_to_stop
 from anabranch.cli.specs import checked_catalog
 from anabranch.engine.kafka import KafkaWorker, Topics
 from anabranch.errors import SettingsError, TopologyError
-from anabranch.runtime import build_stages, kafka_client, kafka_worker
+from anabranch.runtime import (
+    LiveCatalog,
+    build_stages,
+    follow_specs,
+    kafka_client,
+    kafka_worker,
+)
 from anabranch.runtime.kafka import topic_settings
 from anabranch.settings import Settings, load_settings
 from anabranch.topology import Names, StageShape, choose_stages, topics_of
@@ -50,25 +56,29 @@ def worker(
 async def _work(
     settings: Settings, shapes: list[StageShape], *, create: bool, health: str | None
 ) -> None:
-    catalog = checked_catalog(settings.specs)
+    live = LiveCatalog(None if settings.specs is None else checked_catalog(settings.specs))
     await _topics_there(settings, shapes, create=create)
-    running = kafka_worker(build_stages(catalog, settings, shapes), settings)
+    running = kafka_worker(build_stages(live, settings, shapes), settings)
+    live.on_change(running.renew)
     names = ", ".join(shape.name for shape in shapes)
-    log.info("starting %s with %d running experiments", names, len(catalog.running()))
-    await running.start()
-    ready = asyncio.create_task(_say_ready(running, names))
-    try:
-        async with _health(running, health):
-            await until_told_to_stop(asyncio.create_task(running.run()))
-    finally:
-        ready.cancel()
-        log.info("stopping: finishing open batches")
-        await running.stop()
+    async with follow_specs(live, settings):
+        log.info("starting %s with %d running experiments", names, len(live.catalog.running()))
+        await running.start()
+        ready = asyncio.create_task(_say_ready(running, names))
+        try:
+            async with _health(running, live, health):
+                await until_told_to_stop(asyncio.create_task(running.run()))
+        finally:
+            ready.cancel()
+            log.info("stopping: finishing open batches")
+            await running.stop()
     log.info("stopped")
 
 
 @asynccontextmanager
-async def _health(running: KafkaWorker, address: str | None) -> AsyncIterator[None]:
+async def _health(
+    running: KafkaWorker, live: LiveCatalog, address: str | None
+) -> AsyncIterator[None]:
     """Serve the worker's health for the time of an ``async with``, where an address is given."""
     if address is None:
         yield
@@ -76,7 +86,9 @@ async def _health(running: KafkaWorker, address: str | None) -> AsyncIterator[No
     host, _, port = address.rpartition(":")
     if not port.isdigit():
         raise SettingsError(f"--health {address!r} is no address: write HOST:PORT")
-    app = health_app(lambda: running.hosts, lambda: running.ready)
+    app = health_app(
+        lambda: running.hosts, lambda: running.ready, refused=lambda: map(str, live.refused)
+    )
     async with serving(app, host or "127.0.0.1", int(port)) as served:
         log.info("health: %s/livez, %s/readyz", served, served)
         yield

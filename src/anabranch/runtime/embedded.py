@@ -10,6 +10,8 @@ from anabranch.engine import Stage
 from anabranch.engine.embedded import EmbeddedWorker, Log
 from anabranch.processors.protocol import Record
 from anabranch.runtime.pipeline import Message
+from anabranch.runtime.spec_logs import EmbeddedSpecsLog
+from anabranch.runtime.specs import Following, LiveCatalog
 from anabranch.runtime.stages import task_settings
 from anabranch.settings import Settings
 from anabranch.topology import OUTPUT_TOPICS, TOPICS, Names
@@ -27,9 +29,12 @@ class EmbeddedPipeline:
     Args:
         stages: From :func:`~anabranch.runtime.stages.build_stages`.
         settings: Prefix and partitions.
+        live: The catalog the stages were built from, where it is to follow the specs topic.
     """
 
-    def __init__(self, stages: Sequence[Stage], settings: Settings) -> None:
+    def __init__(
+        self, stages: Sequence[Stage], settings: Settings, *, live: LiveCatalog | None = None
+    ) -> None:
         self.names = Names(settings.prefix)
         self.log = Log()
         for topic in TOPICS:
@@ -47,13 +52,21 @@ class EmbeddedPipeline:
             group=self.names.group,
             settings=task_settings(settings),
         )
+        self._following: Following | None = None
+        if live is not None:
+            live.on_change(self.worker.renew)
+            self._following = Following(live, EmbeddedSpecsLog(self.log, self.names))
 
     async def __aenter__(self) -> Self:
+        if self._following is not None:
+            await self._following.__aenter__()
         await self.worker.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.worker.stop()
+        if self._following is not None:
+            await self._following.__aexit__()
 
     async def publish(self, messages: Iterable[Message]) -> None:
         for count, m in enumerate(messages, start=1):

@@ -18,6 +18,8 @@ from anabranch.errors import SettingsError
 from anabranch.processors.protocol import Record
 from anabranch.runtime.pipeline import Message
 from anabranch.runtime.security import kafka_security
+from anabranch.runtime.spec_logs import KafkaSpecsLog
+from anabranch.runtime.specs import Following, LiveCatalog
 from anabranch.runtime.stages import task_settings
 from anabranch.settings import Settings
 from anabranch.topology import STAGES, TOPICS, Names
@@ -53,6 +55,11 @@ def kafka_worker(stages: Sequence[Stage], settings: Settings) -> KafkaWorker:
         group=names.group,
         settings=task_settings(settings),
     )
+
+
+def follow_specs(live: LiveCatalog, settings: Settings) -> Following:
+    """Takes the specs topic into the catalog; enter it before a worker of its stages starts."""
+    return Following(live, KafkaSpecsLog(kafka_client(settings), Names(settings.prefix)))
 
 
 def topic_settings(settings: Settings, *, keep_all: bool = False) -> list[TopicSettings]:

@@ -17,6 +17,7 @@ from anabranch.processors.assign import AssignProcessor
 from anabranch.processors.attribute import AttributeProcessor
 from anabranch.processors.gate import GateProcessor
 from anabranch.processors.protocol import Processor
+from anabranch.runtime.specs import LiveCatalog
 from anabranch.settings import Settings
 from anabranch.specs import Catalog
 from anabranch.topology import STAGES, StageShape, make_stage
@@ -26,7 +27,7 @@ _POLICY_TIMEOUT = 1.0
 
 
 def build_stages(
-    catalog: Catalog,
+    specs: Catalog | LiveCatalog,
     settings: Settings,
     shapes: Sequence[StageShape] = STAGES,
     *,
@@ -35,19 +36,21 @@ def build_stages(
     """Stages ready to run.
 
     Args:
-        catalog: The specs, checked.
+        specs: Checked; a live catalog's stages follow it once their worker is told to renew.
         settings: Limits, windows, retention.
         shapes: Which stages; all when not given.
         policy_checker: Decides the policies of targeting rules; the catalog's own PolicySpecs do
             when not given.
     """
-    makers = _makers(catalog, settings, policy_checker)
+    live = specs if isinstance(specs, LiveCatalog) else LiveCatalog(specs)
+    makers = _makers(live, settings, policy_checker)
     return [
         make_stage(
             shape,
             makers[shape.name],
             linger_ms=round(settings.results_linger * 1000),
             cache_size=settings.exposure_cache,
+            catch_up=live.catch_up if live is specs else None,
         )
         for shape in shapes
     ]
@@ -61,7 +64,7 @@ def task_settings(settings: Settings) -> TaskSettings:
 
 
 def _makers(
-    catalog: Catalog, settings: Settings, policy_checker: PolicyChecker | None
+    live: LiveCatalog, settings: Settings, policy_checker: PolicyChecker | None
 ) -> dict[str, Callable[[], Processor]]:
     limits = Limits(settings.max_event_bytes, round(settings.future_tolerance * 1000))
     windows = WindowSettings(
@@ -70,22 +73,36 @@ def _makers(
         retention_ms=round(settings.window_retention * 1000),
     )
     ledger = LedgerSettings(horizon_ms=round(settings.observation_dedupe * 1000))
-    checker = policy_checker or PolicyEngine(catalog.policies).allows_targeting
-    evaluator = ExperimentEvaluator(
-        catalog.experiments,
-        checker,
-        wait_for=partial(asyncio.wait_for, timeout=_POLICY_TIMEOUT),
-    )
+    evaluators = _Evaluators(policy_checker)
     return {
         "assign": lambda: AssignProcessor(
-            catalog,
-            evaluator,
+            live.catalog,
+            evaluators.of(live.catalog),
             limits=limits,
             dedupe_ms=round(settings.exposure_dedupe * 1000),
         ),
-        "gate": lambda: GateProcessor(catalog, limits=limits),
+        "gate": lambda: GateProcessor(live.catalog, limits=limits),
         "attribute": lambda: AttributeProcessor(
-            catalog, windows=windows, ledger=ledger, limits=limits
+            live.catalog, windows=windows, ledger=ledger, limits=limits
         ),
-        "aggregate": lambda: AggregateProcessor(catalog, windows=windows),
+        "aggregate": lambda: AggregateProcessor(live.catalog, windows=windows),
     }
+
+
+class _Evaluators:
+    """One evaluator a catalog, so that all partitions share its compiled plans."""
+
+    def __init__(self, policy_checker: PolicyChecker | None) -> None:
+        self._checker = policy_checker
+        self._latest: tuple[Catalog, ExperimentEvaluator] | None = None
+
+    def of(self, catalog: Catalog) -> ExperimentEvaluator:
+        if self._latest is None or self._latest[0] is not catalog:
+            checker = self._checker or PolicyEngine(catalog.policies).allows_targeting
+            evaluator = ExperimentEvaluator(
+                catalog.experiments,
+                checker,
+                wait_for=partial(asyncio.wait_for, timeout=_POLICY_TIMEOUT),
+            )
+            self._latest = catalog, evaluator
+        return self._latest[1]

@@ -7,7 +7,7 @@ whose tasks have made no progress for long, not even waiting, is hung.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -27,6 +27,8 @@ def health_app(
     hosts: Callable[[], Sequence[StageHost]],
     ready: Callable[[], bool],
     clock: Callable[[], float] = time.monotonic,
+    *,
+    refused: Callable[[], Iterable[str]] = tuple,
 ) -> Starlette:
     """The endpoints over a worker's hosts.
 
@@ -34,6 +36,7 @@ def health_app(
         hosts: The worker's hosts as they are now.
         ready: Whether the groups have settled and every partition is open.
         clock: The monotonic clock that tasks note their progress by.
+        refused: Specs on the topic that do not hold, each with its place and the reason.
     """
 
     async def livez(_: Request) -> JSONResponse:
@@ -42,6 +45,7 @@ def health_app(
 
     async def readyz(_: Request) -> JSONResponse:
         report = health_report(hosts(), ready=ready(), now=clock())
+        report["refusedSpecs"] = list(refused())
         return JSONResponse(report, 200 if report["status"] == "ready" else 503)
 
     return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz)])

@@ -1,0 +1,209 @@
+"""The specs topic of either runtime, as a reader of its own has it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
+
+from anabranch.engine.embedded import Log
+from anabranch.engine.kafka import KafkaClient, Topics
+from anabranch.engine.kafka._private import wait_for_producer_id
+from anabranch.engine.outbox import ERROR_PREFIX, error_headers
+from anabranch.errors import KafkaUnavailableError, TopologyError
+from anabranch.lifecycle import Refusal
+from anabranch.processors.protocol import Record
+from anabranch.topology import Names
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaConsumer
+
+__all__ = ["EmbeddedSpecsLog", "KafkaSpecsLog", "read_all"]
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 10_000
+_ATTEMPTS = 10
+
+
+class EmbeddedSpecsLog:
+    """The specs topic of an in-process log (a :class:`~anabranch.runtime.specs.SpecsLog`)."""
+
+    def __init__(self, records: Log, names: Names) -> None:
+        self._log = records
+        self._topic = names.topic("specs")
+        self._dead = names.topic("specs.dlq")
+        self._at: dict[int, int] = {}
+
+    async def open(self, positions: Mapping[int, int]) -> bool:
+        self._at = dict.fromkeys(range(self._log.partitions(self._topic)), 0) | dict(positions)
+        return True
+
+    async def close(self) -> None:
+        return None
+
+    async def ends(self) -> Mapping[int, int]:
+        return {n: self._log.end(self._topic, n) for n in self._at}
+
+    async def read(self, wait: float) -> tuple[Sequence[Record], Mapping[int, int]]:
+        found = self._read()
+        if not found:
+            await self._log.wait(wait)
+            found = self._read()
+        return found, dict(self._at)
+
+    def _read(self) -> list[Record]:
+        found: list[Record] = []
+        for n, at in self._at.items():
+            records = self._log.read(self._topic, n, at, _CHUNK)
+            if records:
+                found += records
+                self._at[n] = records[-1].offset + 1
+        return found
+
+    async def bury(self, refusal: Refusal) -> bool:
+        if _buried(refusal, self._log.all(self._dead)):
+            return False
+        record = refusal.record
+        headers = [*record.headers, *error_headers(record, refusal.error)]
+        self._log.append(self._dead, record.key, record.value, headers, record.timestamp)
+        return True
+
+
+class KafkaSpecsLog:
+    """The specs topic on brokers (a :class:`~anabranch.runtime.specs.SpecsLog`).
+
+    Raises:
+        TopologyError: On opening, when the topic is missing.
+        KafkaUnavailableError: On opening, when no broker answers.
+        KafkaAccessError: On opening, when the broker refuses us or does not let us read it.
+    """
+
+    def __init__(self, client: KafkaClient, names: Names) -> None:
+        self._client = client
+        self._topic = names.topic("specs")
+        self._dead = names.topic("specs.dlq")
+        self._transactional_id = names.group("specs-refusals")
+        self._consumer: AIOKafkaConsumer | None = None
+        self._tps: list[TopicPartition] = []
+
+    async def open(self, positions: Mapping[int, int]) -> bool:
+        async with Topics(self._client) as topics:
+            count = (await topics.partitions([self._topic])).get(self._topic)
+        if count is None:
+            raise TopologyError(
+                f"topic {self._topic} is missing: create it with `anabranch topics create`"
+            )
+        self._tps = [TopicPartition(self._topic, n) for n in range(count)]
+        consumer = self._consumer = await _started(self._client)
+        consumer.assign(self._tps)
+        begins = await consumer.beginning_offsets(self._tps)
+        ends = await consumer.end_offsets(self._tps)
+        same = all(positions.get(tp.partition, 0) <= ends[tp] for tp in self._tps)
+        for tp in self._tps:
+            at = positions.get(tp.partition, 0) if same else 0
+            consumer.seek(tp, max(at, begins[tp]))
+        return same
+
+    async def close(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()
+
+    def _open(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise KafkaUnavailableError(f"{self._topic} is not open: its broker went away")
+        return self._consumer
+
+    async def ends(self) -> Mapping[int, int]:
+        ends = await self._open().end_offsets(self._tps)
+        return {tp.partition: end for tp, end in ends.items()}
+
+    async def read(self, wait: float) -> tuple[Sequence[Record], Mapping[int, int]]:
+        consumer = self._open()
+        polled = await consumer.getmany(timeout_ms=round(wait * 1000))
+        records = [record for of_partition in polled.values() for record in of_partition]
+        return records, {tp.partition: await consumer.position(tp) for tp in self._tps}
+
+    async def bury(self, refusal: Refusal) -> bool:
+        """In a transaction that looks first: of all workers that refuse the record, one writes."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._bury(refusal)
+            except ProducerFenced:
+                await asyncio.sleep(0.05 * attempt)
+        return False
+
+    async def _bury(self, refusal: Refusal) -> bool:
+        record = refusal.record
+        producer = self._client.producer(self._transactional_id)
+        try:
+            await producer.start()
+            await wait_for_producer_id(producer)
+            if _buried(refusal, await read_all(self._client, self._dead)):
+                return False
+            async with producer.transaction():
+                await producer.send_and_wait(
+                    self._dead,
+                    key=record.key,
+                    value=record.value,
+                    headers=[*record.headers, *error_headers(record, refusal.error)],
+                    timestamp_ms=record.timestamp,
+                )
+        finally:
+            await producer.stop()
+        return True
+
+
+async def read_all(client: KafkaClient, topic: str) -> list[Record]:
+    """Every committed record of a topic, partition by partition.
+
+    Raises:
+        TopologyError: The topic is missing.
+    """
+    async with Topics(client) as topics:
+        count = (await topics.partitions([topic])).get(topic)
+    if count is None:
+        raise TopologyError(f"topic {topic} is missing: create it with `anabranch topics create`")
+    tps = [TopicPartition(topic, n) for n in range(count)]
+    consumer = await _started(client)
+    try:
+        consumer.assign(tps)
+        await consumer.seek_to_beginning(*tps)
+        ends = await consumer.end_offsets(tps)
+        found: dict[TopicPartition, list[Record]] = {tp: [] for tp in tps}
+        while any([await consumer.position(tp) < ends[tp] for tp in tps]):
+            for tp, records in (await consumer.getmany(timeout_ms=100)).items():
+                found[tp] += records
+    finally:
+        await consumer.stop()
+    return [record for tp in tps for record in found[tp] if record.offset < ends[tp]]
+
+
+async def _started(client: KafkaClient) -> AIOKafkaConsumer:
+    consumer = client.consumer()
+    try:
+        await consumer.start()
+    except (KafkaConnectionError, OSError) as error:
+        await consumer.stop()
+        raise KafkaUnavailableError(
+            f"no Kafka broker answers at {client.bootstrap}: {error}"
+        ) from error
+    except KafkaError:
+        await consumer.stop()
+        raise
+    return consumer
+
+
+def _buried(refusal: Refusal, letters: Iterable[Record]) -> bool:
+    """Whether some letter is of this record, by the place that its headers tell."""
+    record = refusal.record
+    place = {
+        (f"{ERROR_PREFIX}partition", str(record.partition).encode()),
+        (f"{ERROR_PREFIX}offset", str(record.offset).encode()),
+    }
+    return any(place <= set(letter.headers) for letter in letters)
