@@ -98,7 +98,7 @@ def test_no_broker_is_exit_code_3_and_says_how_to_get_one(capsys):
     ("arguments", "words"),
     [
         (["topics", "create"], "ANABRANCH_BOOTSTRAP"),
-        (["worker", "--bootstrap", "127.0.0.1:1"], "ANABRANCH_SPECS"),
+        (["worker"], "ANABRANCH_BOOTSTRAP"),
         (["worker", "asign", "--bootstrap", "127.0.0.1:1"], "there is no stage 'asign'"),
         (["--log-level", "loud", "topology"], "debug, info, warning, error"),
         (["topology", "--prefix", "under_score"], "ANABRANCH_PREFIX"),

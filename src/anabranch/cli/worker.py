@@ -63,6 +63,8 @@ async def _work(
     names = ", ".join(shape.name for shape in shapes)
     async with follow_specs(live, settings):
         log.info("starting %s with %d running experiments", names, len(live.catalog.running()))
+        if not live.catalog:
+            log.warning("there are no specs: publish some, or name files by --specs")
         await running.start()
         ready = asyncio.create_task(_say_ready(running, names))
         try:
