@@ -62,6 +62,10 @@ format: $(INSTALLED) ## Format the code and mend what ruff can mend
 bench: $(INSTALLED) ## Run the benchmarks
 	$(PYTHON) -m benchmarks $(ARGS)
 
+.PHONY: proof
+proof: $(INSTALLED) ## Try what the statistics promise on simulated streams (ARGS="--streams 20000")
+	$(PYTHON) -m tests.proof $(ARGS)
+
 .PHONY: kafka
 kafka: $(INSTALLED) ## Run a throw-away Kafka broker in the foreground
 	@$(PYTHON) -m tools.devkafka $(ARGS)

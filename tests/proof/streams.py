@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
-
-LOOKS = 200
-BATCH = 250
-"""Units that arrive between two looks: 50,000 in all."""
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -37,131 +34,196 @@ class Streams:
         return self.variant.units + self.control.units
 
 
-class Case(Protocol):
-    """A kind of stream: how units are split and what they do."""
+class Outcome(Protocol):
+    """What units do: the sum and the sum of squares over each of many groups of them."""
 
-    name: str
+    @property
+    def mean(self) -> float: ...
 
-    def draw(self, rng: np.random.Generator, streams: int) -> Iterator[Streams]:
-        """So many streams, in chunks that fit into memory."""
+    @property
+    def variance(self) -> float: ...
+
+    def draw(self, rng: np.random.Generator, units: Counts) -> tuple[Numbers, Numbers]:
+        """Both sums for groups of so many units."""
+
+
+class Source(Protocol):
+    """Where streams come from; ``draw`` gives so many, watched to the end."""
+
+    @property
+    def looks(self) -> int: ...
+
+    def draw(self, rng: np.random.Generator, streams: int) -> Streams: ...
 
 
 @dataclass(frozen=True)
-class Conversions:
-    """Units that convert or do not.
+class Converts:
+    """A unit converts or does not."""
 
-    Attributes:
-        share: Chance that a unit comes to the variant.
-        rates: Chance that a unit of the variant, and of control, converts.
+    rate: float
+
+    @property
+    def mean(self) -> float:
+        return self.rate
+
+    @property
+    def variance(self) -> float:
+        return self.rate * (1 - self.rate)
+
+    def draw(self, rng: np.random.Generator, units: Counts) -> tuple[Numbers, Numbers]:
+        converted = rng.binomial(units, self.rate).astype(np.float64)
+        return converted, converted
+
+
+@dataclass(frozen=True)
+class Normal:
+    """A normal outcome.
+
+    The sums of a group are drawn themselves: the mean is normal, and the squares around it are
+    chi-square with one degree of freedom fewer than units, independently of it.
     """
 
-    name: str
-    share: float
-    rates: tuple[float, float]
-    looks: int = LOOKS
-    batch: int = BATCH
+    mean: float = 0.0
+    deviation: float = 1.0
 
-    def draw(self, rng: np.random.Generator, streams: int) -> Iterator[Streams]:
-        arrived = rng.binomial(self.batch, self.share, (streams, self.looks))
-        of_variant, of_control = (
-            _converted(rng, units, rate)
-            for units, rate in zip((arrived, self.batch - arrived), self.rates, strict=True)
+    @property
+    def variance(self) -> float:
+        return self.deviation**2
+
+    def draw(self, rng: np.random.Generator, units: Counts) -> tuple[Numbers, Numbers]:
+        count = units.astype(np.float64)
+        total = self.mean * count + self.deviation * np.sqrt(count) * rng.standard_normal(
+            count.shape
         )
-        yield Streams(of_variant, of_control)
+        around = self.variance * 2 * rng.standard_gamma(np.maximum(count - 1, 0) / 2)
+        return total, around + np.divide(total**2, count, where=count > 0, out=np.zeros_like(count))
 
 
 @dataclass(frozen=True)
-class Revenue:
-    """Units of which some buy for a lognormal amount, and the others for nothing.
+class Spends:
+    """A unit buys, rarely, for a lognormal amount, or else spends nothing.
+
+    Attributes:
+        buyers: Share of units that buy.
+        typical: Median amount.
+        sigma: Standard deviation of the amount's logarithm.
+    """
+
+    buyers: float
+    typical: float = 1.0
+    sigma: float = 1.0
+
+    @property
+    def mean(self) -> float:
+        return self.buyers * self.typical * float(np.exp(self.sigma**2 / 2))
+
+    @property
+    def variance(self) -> float:
+        square = self.buyers * self.typical**2 * float(np.exp(2 * self.sigma**2))
+        return square - self.mean**2
+
+    def draw(self, rng: np.random.Generator, units: Counts) -> tuple[Numbers, Numbers]:
+        bought = rng.binomial(units, self.buyers).ravel()
+        amounts = self.typical * np.exp(self.sigma * rng.standard_normal(int(bought.sum())))
+        group = np.repeat(np.arange(bought.size), bought)
+        total, squares = (
+            np.bincount(group, weights=values, minlength=bought.size).reshape(units.shape)
+            for values in (amounts, amounts * amounts)
+        )
+        return total, squares
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Units come one batch after another, each to the variant with the same chance.
 
     Attributes:
         share: Chance that a unit comes to the variant.
-        buyers: Share of units that buy.
-        sigma: Standard deviation of the amount's logarithm.
-        lift: Factor of the variant's amounts.
+        variant: What units of the variant do.
+        control: What units of control do.
+        looks: How often somebody looks.
+        batch: Units that arrive between two looks.
     """
 
-    name: str
     share: float
-    buyers: float
-    sigma: float
-    lift: float = 1.0
-    looks: int = LOOKS
-    batch: int = BATCH
+    variant: Outcome
+    control: Outcome
+    looks: int
+    batch: int
 
-    def draw(self, rng: np.random.Generator, streams: int) -> Iterator[Streams]:
-        chunk = 50
-        for start in range(0, streams, chunk):
-            shape = (min(chunk, streams - start), self.looks, self.batch)
-            amounts = np.exp(self.sigma * rng.standard_normal(shape))
-            if self.buyers < 1:
-                amounts *= rng.random(shape) < self.buyers
-            mine = rng.random(shape) < self.share
-            arms = ((mine, self.lift), (~mine, 1.0))
-            of_variant, of_control = (_added(amounts * arm * lift, arm) for arm, lift in arms)
-            yield Streams(of_variant, of_control)
+    def draw(self, rng: np.random.Generator, streams: int) -> Streams:
+        arrived = rng.binomial(self.batch, self.share, (streams, self.looks))
+        return Streams(
+            _watched(rng, self.variant, arrived), _watched(rng, self.control, self.batch - arrived)
+        )
 
 
 @dataclass(frozen=True)
 class Visits:
-    """Units that come in the first part of the looks and go on doing things until the last.
+    """Units come in the first part of the looks and go on doing things until the last.
 
     Here a unit's total is not settled when it is first seen: it grows between the looks, which
-    the theory does not cover.
+    the theory does not cover. Units differ in how often they come (exponential rates).
 
     Attributes:
         arriving: Number of looks during which units still come.
-        rate: Mean events of a unit between two looks; units differ (gamma, shape 1).
+        rate: Mean events of a unit between two looks.
+        looks: How often somebody looks.
+        per_stream: Units of a stream.
     """
 
-    name: str
     arriving: int
     rate: float
-    looks: int = 40
-    per_stream: int = 4_000
+    looks: int
+    per_stream: int
 
-    def draw(self, rng: np.random.Generator, streams: int) -> Iterator[Streams]:
-        chunk = 50
+    def draw(self, rng: np.random.Generator, streams: int) -> Streams:
         cohort = np.arange(self.per_stream) * self.arriving // self.per_stream
-        for start in range(0, streams, chunk):
-            count = min(chunk, streams - start)
-            shape = (count, self.per_stream)
-            rates = self.rate * rng.standard_exponential(shape)
-            mine = rng.random(shape) < 0.5
-            totals = np.zeros(shape)
-            kept: list[list[Numbers]] = [[], []]
-            for look in range(self.looks):
-                here = cohort <= look
-                totals[:, here] += rng.poisson(rates[:, here])
-                for arm, sums in zip((mine & here, ~mine & here), kept, strict=True):
-                    found = totals * arm
-                    sums.append(np.stack([arm.sum(1), found.sum(1), (found * found).sum(1)]))
-            of_variant, of_control = (
-                Sums(*np.moveaxis(np.asarray(sums, dtype=np.float64), 0, -1)) for sums in kept
-            )
-            yield Streams(of_variant, of_control)
+        shape = (streams, self.per_stream)
+        rates = self.rate * rng.standard_exponential(shape)
+        mine = rng.random(shape) < 0.5
+        totals = np.zeros(shape)
+        kept: list[list[Numbers]] = [[], []]
+        for look in range(self.looks):
+            here = cohort <= look
+            totals[:, here] += rng.poisson(rates[:, here])
+            for arm, sums in zip((mine & here, ~mine & here), kept, strict=True):
+                found = totals * arm
+                sums.append(np.stack([arm.sum(1), found.sum(1), (found * found).sum(1)]))
+        of_variant, of_control = (
+            Sums(*np.moveaxis(np.asarray(sums, dtype=np.float64), 0, -1)) for sums in kept
+        )
+        return Streams(of_variant, of_control)
 
 
-def arrivals(
-    rng: np.random.Generator,
-    streams: int,
-    shares: tuple[float, ...],
-    looks: int = LOOKS,
-    batch: int = BATCH,
-) -> Numbers:
-    """Units of each arm at every look, of shape (streams, looks, arms)."""
-    counts = rng.multinomial(batch, shares, (streams, looks))
-    return np.cumsum(counts, axis=1).astype(np.float64)
+@dataclass(frozen=True)
+class Splits:
+    """Units that come to arms in given shares, whatever they do then.
+
+    Attributes:
+        shares: Chance of each arm.
+    """
+
+    shares: tuple[float, ...]
+    looks: int
+    batch: int
+
+    def draw(self, rng: np.random.Generator, streams: int) -> Numbers:
+        """Units of each arm at every look, of shape (streams, looks, arms)."""
+        counts = rng.multinomial(self.batch, self.shares, (streams, self.looks))
+        return np.cumsum(counts, axis=1).astype(np.float64)
 
 
-def _converted(rng: np.random.Generator, units: NDArray[np.int64], rate: float) -> Sums:
-    total = np.cumsum(rng.binomial(units, rate), axis=1).astype(np.float64)
-    return Sums(np.cumsum(units, axis=1).astype(np.float64), total, total)
+def chunks(streams: int, at_once: int) -> Iterator[int]:
+    """Sizes of parts that together are so many streams."""
+    for start in range(0, streams, at_once):
+        yield min(at_once, streams - start)
 
 
-def _added(values: Numbers, arm: NDArray[np.bool_]) -> Sums:
+def _watched(rng: np.random.Generator, outcome: Outcome, units: Counts) -> Sums:
+    total, squares = outcome.draw(rng, units)
     return Sums(
-        np.cumsum(arm.sum(axis=2), axis=1).astype(np.float64),
-        np.cumsum(values.sum(axis=2), axis=1),
-        np.cumsum(np.einsum("slu,slu->sl", values, values), axis=1),
+        np.cumsum(units, axis=1).astype(np.float64),
+        np.cumsum(total, axis=1),
+        np.cumsum(squares, axis=1),
     )

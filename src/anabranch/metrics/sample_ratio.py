@@ -19,6 +19,7 @@ from scipy.special import chdtrc, gammaln, xlogy
 __all__ = [
     "CONCENTRATION",
     "LEAST_EXPECTED",
+    "chi_square",
     "log_bayes_factor",
     "sample_ratio",
     "sequential_sample_ratio",
@@ -53,11 +54,11 @@ def sample_ratio(units: Mapping[str, int], expected: Mapping[str, float]) -> flo
     total = sum(units.get(variant, 0) for variant in arms)
     if len(arms) < 2 or total * min(expected[variant] for variant in arms) < LEAST_EXPECTED:
         return None
-    statistic = sum(
-        (units.get(variant, 0) - total * expected[variant]) ** 2 / (total * expected[variant])
-        for variant in arms
+    found = chi_square(
+        np.array([units.get(variant, 0) for variant in arms], dtype=np.float64),
+        np.array([expected[variant] for variant in arms]),
     )
-    return float(chdtrc(len(arms) - 1, statistic))
+    return float(found)
 
 
 def sequential_sample_ratio(
@@ -95,6 +96,22 @@ def sequential_sample_ratio(
         concentration,
     )
     return float(np.exp(-max(0.0, float(found))))
+
+
+def chi_square(counts: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pearson's chi-square test.
+
+    Args:
+        counts: Units, with the arms along the last axis; there must be some.
+        shares: Positive expected share of each arm.
+
+    Returns:
+        One p-value for each vector of counts.
+    """
+    expected = np.sum(counts, axis=-1, keepdims=True) * shares
+    statistic = np.sum((counts - expected) ** 2 / expected, axis=-1)
+    found: NDArray[np.float64] = np.asarray(chdtrc(shares.size - 1, statistic))
+    return found
 
 
 def log_bayes_factor(

@@ -24,13 +24,12 @@ whoever looks, since they depend on the looks.
 from __future__ import annotations
 
 from math import exp, isfinite, log, sqrt
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import lambertw
 
-from anabranch.metrics.welch import CONFIDENCE, Difference, Sample
+from anabranch.metrics.welch import CONFIDENCE, Difference, Numbers, Sample
 
 __all__ = [
     "TIGHTEST_UNITS",
@@ -46,9 +45,6 @@ TIGHTEST_UNITS: Final = 5_000
 
 There it is 1.55 times as wide as the fixed one. Anywhere from a fifth of that to a hundred times
 as many units it is at most a fifth wider than it could be made for that number."""
-
-Numbers = TypeVar("Numbers", float, NDArray[np.float64])
-"""One number or many: what watches a stream and what proves it use the same formulas."""
 
 
 def mixture(units: int = TIGHTEST_UNITS, alpha: float = 1 - CONFIDENCE) -> float:
@@ -95,7 +91,9 @@ def p_value(z: Numbers, units: Numbers, rho_squared: float) -> Numbers:
     return found
 
 
-def squared_error(variant: Sample, control: Sample) -> float:
+def squared_error(
+    units: tuple[Numbers, Numbers], variances: tuple[Numbers, Numbers], pooled: Numbers
+) -> Numbers:
     """Squared standard error of the difference: the larger of separate and pooled variances.
 
     Separate variances alone are right in the limit, but a small arm that has seen few of the rare
@@ -103,15 +101,15 @@ def squared_error(variant: Sample, control: Sample) -> float:
     little; watched at a split of 10 to 90 it makes one stream in three exclude the truth. The
     pooled variance knows those values from the larger arm. The larger of both is never too narrow
     in the limit, and costs width only where the smaller arm truly varies less.
+
+    Args:
+        units: Of each arm.
+        variances: Over the units of each arm.
+        pooled: Variance over the units of both, as if they were one arm.
     """
-    together = Sample(
-        variant.units + control.units,
-        variant.total + control.total,
-        variant.squares + control.squares,
-    )
-    pooled = together.variance * together.units / (variant.units * control.units)
-    separate = variant.variance / variant.units + control.variance / control.units
-    return float(max(pooled, separate))
+    separate = variances[0] / units[0] + variances[1] / units[1]
+    found: Numbers = np.maximum(separate, pooled * (1 / units[0] + 1 / units[1]))
+    return found
 
 
 def sequential(
@@ -123,7 +121,16 @@ def sequential(
     """
     if variant.units < 2 or control.units < 2:
         return None
-    error = squared_error(variant, control)
+    together = Sample(
+        variant.units + control.units,
+        variant.total + control.total,
+        variant.squares + control.squares,
+    )
+    error = squared_error(
+        (float(variant.units), float(control.units)),
+        (float(variant.variance), float(control.variance)),
+        float(together.variance),
+    )
     if error <= 0 or not isfinite(error):
         return None
     deviation = sqrt(error)

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import inf, isfinite, sqrt
-from typing import Final
+from math import inf
+from typing import Final, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-__all__ = ["CONFIDENCE", "Difference", "Sample", "welch"]
+__all__ = ["CONFIDENCE", "Difference", "Numbers", "Sample", "students_t", "welch"]
 
 CONFIDENCE: Final = 0.95
+
+Numbers = TypeVar("Numbers", float, NDArray[np.float64])
+"""One number or many: what watches a stream and what proves it use the same formulas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +66,39 @@ def welch(variant: Sample, control: Sample) -> Difference | None:
     """
     if variant.units < 2 or control.units < 2:
         return None
-    of_variant = float(variant.variance / variant.units)
-    of_control = float(control.variance / control.units)
-    error = of_variant + of_control
-    if error <= 0 or not isfinite(error):
+    errors = float(variant.variance / variant.units), float(control.variance / control.units)
+    if not 0 < sum(errors) < inf:
         return None
     difference = float(variant.mean - control.mean)
-    deviation = sqrt(error)
+    reach, p_value = students_t(
+        difference, errors, (float(variant.units), float(control.units)), confidence=CONFIDENCE
+    )
+    return Difference(
+        low=difference - float(reach), high=difference + float(reach), p_value=float(p_value)
+    )
+
+
+def students_t(
+    difference: Numbers,
+    errors: tuple[Numbers, Numbers],
+    units: tuple[Numbers, Numbers],
+    *,
+    confidence: float = CONFIDENCE,
+) -> tuple[Numbers, Numbers]:
+    """Half the interval's width and the two-sided p-value.
+
+    Args:
+        difference: Of the means.
+        errors: Squared standard error of each arm's mean; their sum must be positive.
+        units: Of each arm, at least two.
+        confidence: Of the interval.
+    """
+    of_variant, of_control = errors
+    error = of_variant + of_control
+    deviation: Numbers = np.sqrt(error)
     # Shares of the error rather than their squares, which could underflow.
     share = of_variant / error
-    freedom = 1 / (share**2 / (variant.units - 1) + (1 - share) ** 2 / (control.units - 1))
-    reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * deviation
-    t = abs(difference) / deviation if deviation else inf
-    return Difference(
-        low=difference - reach,
-        high=difference + reach,
-        p_value=min(1.0, 2 * float(stdtr(freedom, -t))),
-    )
+    freedom = 1 / (share**2 / (units[0] - 1) + (1 - share) ** 2 / (units[1] - 1))
+    reach: Numbers = np.multiply(stdtrit(freedom, (1 + confidence) / 2), deviation)
+    p_value: Numbers = np.minimum(1.0, 2 * stdtr(freedom, -abs(difference) / deviation))
+    return reach, p_value
