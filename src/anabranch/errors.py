@@ -9,6 +9,9 @@
     │   ├── SpecReferenceError         a spec names another that is not there
     │   ├── DuplicateSpecError         two specs share a key and version
     │   └── UnknownSpecError           a registry has no such key or version
+    ├── LifecycleError                 a spec may not be changed as asked
+    │   ├── IllegalTransitionError     its state does not allow it; the message says what it does
+    │   └── PublishConflictError       somebody else has published meanwhile, and who
     ├── ExpressionError                a targeting expression, with line and column
     │   ├── ExpressionSyntaxError      it does not parse, or reaches for what is not allowed
     │   ├── ExpressionLimitError       it is too long, too deep or takes too many steps
@@ -68,6 +71,21 @@ class DuplicateSpecError(SpecError):
 
 class UnknownSpecError(SpecError, LookupError):
     """A registry has no spec of that key, or not in that version."""
+
+
+# -- lifecycle --------------------------------------------------------------------------------
+
+
+class LifecycleError(AnabranchError):
+    """A published spec may not be changed as asked; the message says what may be done."""
+
+
+class IllegalTransitionError(LifecycleError):
+    """The experiment's state does not allow it; the message says what it allows."""
+
+
+class PublishConflictError(LifecycleError):
+    """Somebody else has published the spec since it was looked at; the message says who."""
 
 
 # -- expressions ------------------------------------------------------------------------------

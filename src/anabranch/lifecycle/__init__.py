@@ -1,6 +1,14 @@
-"""What becomes of specs once they are written: how they travel and which of them hold. Pure."""
+"""What becomes of specs once they are written: published, held, changed, retired. Pure.
 
+``states`` is the machine of an experiment's states; ``wire`` how specs travel; ``fold`` which of
+them hold; ``changes`` and ``publication`` what publishing would change; ``audit`` who did it.
+"""
+
+from anabranch.lifecycle.audit import AuditEntry, decode_audit, encode_audit
+from anabranch.lifecycle.changes import Difference, Impact, differences, impact
 from anabranch.lifecycle.fold import Refusal, Specs, fold
+from anabranch.lifecycle.publication import Proposed, Publication, Published, held, propose
+from anabranch.lifecycle.states import Action, legal, transition
 from anabranch.lifecycle.wire import (
     DIGEST_HEADER,
     SpecName,
@@ -11,11 +19,26 @@ from anabranch.lifecycle.wire import (
 
 __all__ = [
     "DIGEST_HEADER",
+    "Action",
+    "AuditEntry",
+    "Difference",
+    "Impact",
+    "Proposed",
+    "Publication",
+    "Published",
     "Refusal",
     "SpecName",
     "SpecRecord",
     "Specs",
+    "decode_audit",
     "decode_spec",
+    "differences",
+    "encode_audit",
     "encode_spec",
     "fold",
+    "held",
+    "impact",
+    "legal",
+    "propose",
+    "transition",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
@@ -22,7 +22,7 @@ from anabranch.topology import Names
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer
 
-__all__ = ["EmbeddedSpecsLog", "KafkaSpecsLog", "read_all"]
+__all__ = ["EmbeddedSpecsLog", "KafkaSpecsLog", "missing_topic", "read_all"]
 
 log = logging.getLogger(__name__)
 
@@ -95,9 +95,7 @@ class KafkaSpecsLog:
         async with Topics(self._client) as topics:
             count = (await topics.partitions([self._topic])).get(self._topic)
         if count is None:
-            raise TopologyError(
-                f"topic {self._topic} is missing: create it with `anabranch topics create`"
-            )
+            raise missing_topic(self._topic)
         self._tps = [TopicPartition(self._topic, n) for n in range(count)]
         consumer = self._consumer = await _started(self._client)
         consumer.assign(self._tps)
@@ -144,7 +142,7 @@ class KafkaSpecsLog:
         try:
             await producer.start()
             await wait_for_producer_id(producer)
-            if _buried(refusal, await read_all(self._client, self._dead)):
+            if _buried(refusal, (await read_all(self._client, [self._dead]))[self._dead]):
                 return False
             async with producer.transaction():
                 await producer.send_and_wait(
@@ -159,17 +157,19 @@ class KafkaSpecsLog:
         return True
 
 
-async def read_all(client: KafkaClient, topic: str) -> list[Record]:
-    """Every committed record of a topic, partition by partition.
+async def read_all(client: KafkaClient, names: Collection[str]) -> dict[str, list[Record]]:
+    """Every committed record of some topics, partition by partition.
 
     Raises:
-        TopologyError: The topic is missing.
+        TopologyError: A topic is missing.
+        KafkaUnavailableError: No broker answers.
     """
     async with Topics(client) as topics:
-        count = (await topics.partitions([topic])).get(topic)
-    if count is None:
-        raise TopologyError(f"topic {topic} is missing: create it with `anabranch topics create`")
-    tps = [TopicPartition(topic, n) for n in range(count)]
+        counts = await topics.partitions(names)
+    for name in names:
+        if name not in counts:
+            raise missing_topic(name)
+    tps = [TopicPartition(name, n) for name in names for n in range(counts[name])]
     consumer = await _started(client)
     try:
         consumer.assign(tps)
@@ -181,7 +181,23 @@ async def read_all(client: KafkaClient, topic: str) -> list[Record]:
                 found[tp] += records
     finally:
         await consumer.stop()
-    return [record for tp in tps for record in found[tp] if record.offset < ends[tp]]
+    return {
+        name: [
+            record
+            for tp in tps
+            if tp.topic == name
+            for record in found[tp]
+            if record.offset < ends[tp]
+        ]
+        for name in names
+    }
+
+
+def missing_topic(name: str) -> TopologyError:
+    """What to say of a topic that is not there."""
+    return TopologyError(
+        f"topic {name} is missing: is the prefix right? `anabranch topics create` makes it"
+    )
 
 
 async def _started(client: KafkaClient) -> AIOKafkaConsumer:
