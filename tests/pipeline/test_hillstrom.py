@@ -20,6 +20,7 @@ from anabranch.runtime import KafkaPipeline, Message, build_stages, kafka_worker
 from anabranch.settings import load_settings
 from anabranch.specs import load_specs
 from anabranch.topology import Names
+from tests.support import hillstrom
 from tests.support.clusters import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +111,17 @@ def test_the_known_numbers_come_out(embedded):
             round(spend["mean"], 6),
         ) == RATES[arm]
     assert results["srm"]["pValue"] == pytest.approx(0.9037, abs=1e-4)
+
+
+def test_the_comparisons_are_those_of_scipy_over_the_customers(embedded):
+    for metric in json.loads(embedded)["metrics"]:
+        for found in metric["comparisons"]:
+            by_scipy = hillstrom.expected(metric["name"], found["variant"])
+            assert found["difference"] == pytest.approx(by_scipy.difference, rel=1e-9)
+            assert found["relativeLift"] == pytest.approx(by_scipy.lift, rel=1e-9)
+            for kind in ("fixed", "sequential"):
+                interval = tuple(found[kind][name] for name in ("low", "high", "pValue"))
+                assert interval == pytest.approx(getattr(by_scipy, kind), rel=1e-6)
 
 
 def test_kafka_gives_the_same_bytes(events, embedded, kafka):

@@ -17,7 +17,7 @@ from tests.proof.streams import Numbers
 from tests.proof.trial import ALPHA, Trial
 
 WIDTH, HEIGHT = 760, 380
-LEFT, RIGHT, TOP, BOTTOM = 64, 190, 44, 52
+LEFT, RIGHT, TOP, BOTTOM = 64, 200, 44, 52
 
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #17212b }
@@ -27,21 +27,25 @@ STYLE = """
   .grid { stroke: #e8ecf0 }
   .axis { stroke: #52606d }
   .line { fill: none; stroke-width: 2; stroke-linejoin: round }
-  .a { stroke: #d55e00 } .b { stroke: #0072b2 } .c { stroke: #008763 } .d { stroke: #b3588b }
+  :root { --a: #d55e00; --b: #0072b2; --c: #008763; --d: #b3588b }
+  .a { stroke: var(--a) } .b { stroke: var(--b) } .c { stroke: var(--c) } .d { stroke: var(--d) }
+  text[class] { stroke: none }
+  text.a { fill: var(--a) } text.b { fill: var(--b) } text.c { fill: var(--c) }
+  text.d { fill: var(--d) }
   .dashed { stroke-dasharray: 5 4 }
   .dotted { stroke-dasharray: 1.5 4 }
   .bound { stroke: #52606d; stroke-dasharray: 2 3 }
   @media (prefers-color-scheme: dark) {
+    :root { --a: #e69f00; --b: #56b4e9; --c: #1fbf92; --d: #cc79a7 }
     text { fill: #e7edf3 } .muted { fill: #9fadba } .page { fill: #151c23 }
     .grid { stroke: #232d37 } .axis, .bound { stroke: #9fadba }
-    .a { stroke: #e69f00 } .b { stroke: #56b4e9 } .c { stroke: #1fbf92 } .d { stroke: #cc79a7 }
   }
 """
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a chart: its label stands at its end.
+    """A line of a chart: its label, if it has one, stands at its end.
 
     Attributes:
         style: CSS classes.
@@ -96,12 +100,19 @@ def false_calls(trials: Sequence[Trial]) -> str:
             ("fixed", trial.fixed, "a"),
             ("sequential", trial.sequential, "b"),
         ):
-            label = f"{name}: {trial.case.name}"
+            label = f"{name}: {trial.case.name}" if name == "fixed" else ""
+            if name == "sequential" and not dash:
+                label = "sequential: the same streams"
             lines.append(Line(label, trial.units, tally.called / trial.streams, style + dash))
     lines.append(Line("5 %", [250, 50_000], [ALPHA, ALPHA], "bound"))
     return chart(
         "Nothing to find, watched after every 250 units: share of streams called so far",
-        Axis("units", [250, 1_000, 5_000, 20_000, 50_000], "{:,.0f}".format, logarithmic=True),
+        Axis(
+            "units of both arms",
+            [250, 1_000, 5_000, 20_000, 50_000],
+            "{:,.0f}".format,
+            logarithmic=True,
+        ),
         Axis("", [0, 0.1, 0.2, 0.3, 0.4, 0.5], "{:.0%}".format),
         lines,
     )
@@ -117,7 +128,7 @@ def interval_width() -> str:
         Line(
             f"tightest: {TIGHTEST_UNITS:,}",
             [TIGHTEST_UNITS, TIGHTEST_UNITS],
-            [0, float(standard_errors(float(TIGHTEST_UNITS), mixture()))],
+            [float(standard_errors(float(TIGHTEST_UNITS), mixture())), 0.15],
             "bound",
         ),
     ]
@@ -189,9 +200,9 @@ def chart(title: str, across: Axis, up: Axis, lines: Sequence[Line]) -> str:
     for line in lines:
         points = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in zip(line.x, line.y, strict=True))
         parts.append(f'<polyline class="line {line.style}" points="{points}"/>')
-    for at, line in _apart([(y(float(line.y[-1])), line) for line in lines]):
+    for at, line in _apart([(y(float(line.y[-1])), line) for line in lines if line.label]):
         end = max(x(float(line.x[-1])), 0)
-        parts.append(_text(end + 8, at + 4, line.label))
+        parts.append(_text(end + 8, at + 4, line.label, line.style))
     parts.append("</svg>")
     return "\n".join(parts) + "\n"
 
