@@ -16,8 +16,9 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 from anabranch.engine.embedded import Log
 from anabranch.engine.kafka import KafkaClient, access
-from anabranch.engine.kafka._private import wait_for_producer_id
+from anabranch.engine.kafka.transactions import transact, transactional
 from anabranch.engine.murmur2 import partition_of
+from anabranch.engine.outbox import Entry
 from anabranch.errors import FencedError, OutcomeUnknownError
 from anabranch.lifecycle import (
     AuditEntry,
@@ -29,7 +30,7 @@ from anabranch.lifecycle import (
     encode_spec,
     fold,
 )
-from anabranch.processors.protocol import Headers, Record
+from anabranch.processors.protocol import Record
 from anabranch.runtime.spec_logs import read_all
 from anabranch.specs import Catalog
 from anabranch.topology import Names
@@ -37,9 +38,6 @@ from anabranch.topology import Names
 __all__ = ["EmbeddedSpecStore", "KafkaSpecStore", "SpecStore"]
 
 _ATTEMPTS = 20
-
-Written = tuple[str, bytes, bytes | None, Headers]
-"""Physical topic, key, value, headers."""
 
 
 class SpecStore(Protocol):
@@ -85,8 +83,8 @@ class EmbeddedSpecStore:
         epoch = self._log.fence(name)
         publication.check(self._look())
         records = [
-            (topic, partition_of(key, self._log.partitions(topic)), key, value, headers, None)
-            for topic, key, value, headers in _records(self._names, publication, audit)
+            (topic, partition_of(entry[0] or b"", self._log.partitions(topic)), *entry)
+            for topic, entry in _records(self._names, publication, audit)
         ]
         self._log.transact(name, epoch, records, name, {})
 
@@ -140,21 +138,14 @@ class KafkaSpecStore:
     async def _attempt(
         self, publication: Publication, audit: Sequence[AuditEntry], *, again: bool
     ) -> None:
-        producer = self._client.producer(self._names.group("specs"))
+        name = self._names.group("specs")
         try:
-            await producer.start()
-            await wait_for_producer_id(producer)
-            now = await self.look()
-            if again and set(audit) <= set(now.audit):
-                return  # the commit had gone through when its answer was lost
-            publication.check(now)
-            await producer.begin_transaction()
-            sent = [
-                await producer.send(topic, key=key, value=value, headers=list(headers))
-                for topic, key, value, headers in _records(self._names, publication, audit)
-            ]
-            await asyncio.gather(*sent)
-            await producer.commit_transaction()
+            async with transactional(self._client, name) as producer:
+                now = await self.look()
+                if again and audit and set(audit) <= set(now.audit):
+                    return  # the commit had gone through when its answer was lost
+                publication.check(now)
+                await transact(producer, _records(self._names, publication, audit))
         except ProducerFenced:
             raise
         except KafkaError as error:
@@ -164,7 +155,7 @@ class KafkaSpecStore:
                 self._client,
                 right="WRITE",
                 topics=topics,
-                transactional_id=self._names.group("specs"),
+                transactional_id=name,
             )
             if why is not None:
                 raise why from error
@@ -172,8 +163,6 @@ class KafkaSpecStore:
                 f"publishing failed in the middle: {error!r}. `anabranch history KEY` tells "
                 "whether it was written"
             ) from error
-        finally:
-            await producer.stop()
 
 
 def _published(files: Catalog, specs: Iterable[Record], audit: Iterable[Record]) -> Published:
@@ -184,9 +173,9 @@ def _published(files: Catalog, specs: Iterable[Record], audit: Iterable[Record])
 
 def _records(
     names: Names, publication: Publication, audit: Iterable[AuditEntry]
-) -> Iterable[Written]:
+) -> Iterable[tuple[str, Entry]]:
     for proposed in publication.proposed:
         record = encode_spec(proposed.spec)
-        yield names.topic("specs"), record.key, record.value, record.headers
+        yield names.topic("specs"), (record.key, record.value, record.headers, None)
     for entry in audit:
-        yield names.topic("audit"), *encode_audit(entry), ()
+        yield names.topic("audit"), (*encode_audit(entry), (), None)

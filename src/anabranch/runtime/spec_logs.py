@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 
 from anabranch.engine.embedded import Log
 from anabranch.engine.kafka import KafkaClient, Topics
-from anabranch.engine.kafka._private import wait_for_producer_id
+from anabranch.engine.kafka.transactions import transact, transactional
 from anabranch.engine.outbox import ERROR_PREFIX, error_headers
 from anabranch.errors import KafkaUnavailableError, TopologyError
 from anabranch.lifecycle import Refusal
@@ -138,22 +138,12 @@ class KafkaSpecsLog:
 
     async def _bury(self, refusal: Refusal) -> bool:
         record = refusal.record
-        producer = self._client.producer(self._transactional_id)
-        try:
-            await producer.start()
-            await wait_for_producer_id(producer)
+        headers = [*record.headers, *error_headers(record, refusal.error)]
+        async with transactional(self._client, self._transactional_id) as producer:
             if _buried(refusal, (await read_all(self._client, [self._dead]))[self._dead]):
                 return False
-            async with producer.transaction():
-                await producer.send_and_wait(
-                    self._dead,
-                    key=record.key,
-                    value=record.value,
-                    headers=[*record.headers, *error_headers(record, refusal.error)],
-                    timestamp_ms=record.timestamp,
-                )
-        finally:
-            await producer.stop()
+            letter = record.key, record.value, headers, record.timestamp
+            await transact(producer, [(self._dead, letter)])
         return True
 
 
