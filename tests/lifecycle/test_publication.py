@@ -51,7 +51,7 @@ def test_differences_are_told_by_path():
     assert [(d.path, d.before, d.after) for d in differences(before, after)] == [
         ("meta.title", None, "T"),
         ("variants[1].weight", None, 3),
-        ("coverage", 0.5, None),
+        ("coverage", 0.5, 1),
     ]
     assert differences(before, before) == []
 
@@ -175,7 +175,7 @@ def test_the_audit_says_who_when_from_what_to_what_and_why():
     (made,) = publication.entries(at="2026-01-01T00:00:00Z", who="ada", action="publish", why="w")
     assert (made.from_version, made.from_digest) == ("1.0.0", one.digest)
     assert (made.version, made.to_digest) == ("2.0.0", two.digest)
-    assert made.changes == ("coverage: nothing -> 0.5",)
+    assert made.changes == ("coverage: 1 -> 0.5",)
     key, value = encode_audit(made)
     assert key == b"Experiment|a"
     assert decode_audit(Recorded(key, value)) == made

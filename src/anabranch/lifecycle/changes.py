@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from anabranch.assignment import Evaluation, ExperimentContext, ExperimentEvaluator, Moment
+from anabranch.assignment import Evaluation, ExperimentContext, ExperimentEvaluator, Moment, Plan
 from anabranch.errors import LifecycleError
 from anabranch.lifecycle.states import move
 from anabranch.specs import Catalog, ExperimentSpec, Spec, Status, TargetedAllocation
+from anabranch.specs.base import canonical
 from anabranch.specs.explain import Path, spell
 
 __all__ = ["PREVIEW_UNITS", "Difference", "Impact", "check_change", "differences", "impact"]
@@ -35,7 +36,10 @@ def differences(before: Spec | None, after: Spec) -> list[Difference]:
 def _told(spec: Spec) -> dict[str, Any]:
     document = {name: value for name, value in spec.document.items() if name != "kind"}
     meta = {name: v for name, v in document["meta"].items() if name not in {"key", "version"}}
-    return {**document, "meta": meta}
+    told = {**document, "meta": meta}
+    if isinstance(spec, ExperimentSpec):  # what actions change is told where it is a default, too
+        told |= {"status": str(spec.status), "coverage": canonical(spec.coverage)}
+    return told
 
 
 def _walk(path: Path, before: Any, after: Any) -> Iterator[Difference]:
@@ -145,7 +149,7 @@ def impact(
             counts["joined"] += is_ is not None
             counts["left"] += was is not None
     notes: list[str] = []
-    if any(version.targets for version in (old, new)):
+    if old.targets or new.targets:
         notes.append("targeting rules saw units without attributes, flags and policies")
     if old.spec is not None and new.spec is not None and old.spec.version != new.spec.version:
         notes.append(
@@ -166,15 +170,11 @@ class _Version:
     def __init__(self, catalog: Catalog, key: str) -> None:
         self.spec = catalog.current(key)
         self.version = None if self.spec is None else self.spec.version
-        self.targets = self.spec is not None and isinstance(
-            self.spec.allocation, TargetedAllocation
-        )
-        live = self.spec is not None and self.spec.status is Status.RUNNING
-        self._plan = (
-            ExperimentEvaluator(catalog.experiments).plan(self.spec)
-            if self.spec is not None and live
-            else None
-        )
+        self.targets = False
+        self._plan: Plan | None = None
+        if self.spec is not None and self.spec.status is Status.RUNNING:
+            self.targets = isinstance(self.spec.allocation, TargetedAllocation)
+            self._plan = ExperimentEvaluator(catalog.experiments).plan(self.spec)
 
     def evaluate(self, unit: int, now: Moment) -> Evaluation | None:
         """The evaluation of a unit that is enrolled, else None."""

@@ -1,0 +1,266 @@
+"""What the commands that change published specs have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from anabranch.cli.console import errors, out, table
+from anabranch.cli.specs import checked_catalog
+from anabranch.errors import UnknownSpecError
+from anabranch.events.cloudevents import format_time
+from anabranch.lifecycle import (
+    Action,
+    Impact,
+    Proposed,
+    Publication,
+    Published,
+    held,
+    impact,
+    propose,
+    transition,
+)
+from anabranch.runtime.kafka import kafka_client
+from anabranch.runtime.publishing import KafkaSpecStore
+from anabranch.settings import Settings
+from anabranch.specs import ExperimentSpec, Spec
+from anabranch.specs.explain import nearest
+from anabranch.topology import Names
+
+Key = Annotated[str, typer.Argument(help="The experiment's key")]
+Why = Annotated[str, typer.Option("--why", help="The reason, for the audit")]
+Who = Annotated[
+    str | None, typer.Option("--who", help="Who it is, for the audit; user@host when not given")
+]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask")]
+
+
+def spec_store(settings: Settings) -> KafkaSpecStore:
+    """The topics; files that the settings name lie underneath, as they do in workers.
+
+    Raises:
+        SettingsError: No broker is named.
+        SpecError: A file is wrong.
+    """
+    client = kafka_client(settings)
+    files = None if settings.specs is None else checked_catalog(settings.specs)
+    return KafkaSpecStore(client, Names(settings.prefix), files)
+
+
+def look(settings: Settings) -> Published:
+    """What the topics say now."""
+    return asyncio.run(spec_store(settings).look())
+
+
+def find(now: Published, key: str, kind: str | None = None) -> Spec:
+    """The version of a key that holds.
+
+    Raises:
+        UnknownSpecError: There is none.
+    """
+    catalog = now.specs.catalog()
+    kinds = ("Experiment", "Telemetry", "Policy") if kind is None else (kind,)
+    for one in kinds:
+        found = held(catalog, one, key)
+        if found is not None:
+            return found
+    keys = [spec.key for spec in catalog if spec.kind in kinds]
+    what = "spec" if kind is None else kind
+    raise UnknownSpecError(f"there is no published {what} {key!r}: {nearest(key, keys)}")
+
+
+def act(
+    settings: Settings,
+    key: str,
+    action: Action,
+    *,
+    change: Callable[[ExperimentSpec], dict[str, object]] | None = None,
+    who: str | None,
+    why: str,
+    ask: bool,
+    as_json: bool,
+) -> None:
+    """Do something to the version of an experiment that holds.
+
+    Args:
+        settings: Where.
+        key: The experiment's.
+        action: Decides the state afterwards.
+        change: Other fields that change.
+        who: The publisher.
+        why: In the publisher's words.
+        ask: Whether to ask before writing.
+        as_json: Print what was done as JSON.
+
+    Raises:
+        UnknownSpecError: There is no such experiment.
+        IllegalTransitionError: Its state does not allow it.
+        PublishConflictError: Somebody else was faster.
+    """
+
+    def wanted(now: Published) -> list[Spec]:
+        spec = find(now, key, "Experiment")
+        if not isinstance(spec, ExperimentSpec):  # for the type checker: its kind was asked for
+            raise UnknownSpecError(f"there is no Experiment {key!r}")
+        fields = {"status": transition(spec, action), **(change(spec) if change else {})}
+        return [spec.model_copy(update=fields)]
+
+    publish_specs(settings, wanted, action=str(action), who=who, why=why, ask=ask, as_json=as_json)
+
+
+def publish_specs(
+    settings: Settings,
+    wanted: Callable[[Published], Iterable[Spec]],
+    *,
+    action: str,
+    who: str | None,
+    why: str,
+    ask: bool,
+    as_json: bool,
+    in_place: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Show what publishing would change, ask, and write it with its audit.
+
+    Args:
+        settings: Where.
+        wanted: What to publish, given what is there.
+        action: For the audit.
+        who: The publisher.
+        why: In the publisher's words.
+        ask: Whether to ask before writing.
+        as_json: Print what was done as JSON.
+        in_place: Let who gets what change within a version.
+        dry_run: Write nothing.
+    """
+    store = spec_store(settings)
+    asking = ask and not dry_run
+    if asking and (as_json or not sys.stdin.isatty()):
+        raise typer.BadParameter("nobody can be asked here: say --yes, or --dry-run to look only")
+    publication = _propose(store, wanted, in_place=in_place)
+    told = _told(publication)
+    if not as_json:
+        _show(publication, told)
+    writing = bool(publication.proposed) and not dry_run
+    if writing and asking and not typer.confirm("Publish?", default=False, err=True):
+        errors.print("nothing was published")
+        raise typer.Exit(1)
+    if writing:
+        entries = publication.entries(
+            at=format_time(int(time.time() * 1000)), who=who or _me(), action=action, why=why
+        )
+        asyncio.run(store.publish(publication, list(entries)))
+    if as_json:
+        out.print_json(
+            json.dumps(
+                {
+                    "published": writing,
+                    "specs": told,
+                    "unchanged": [_named(spec) for spec in publication.unchanged],
+                }
+            )
+        )
+    elif writing:
+        names = ", ".join(one.spec.meta.label for one in publication.proposed)
+        out.print(f"[green]published[/] {names}", highlight=False)
+
+
+def _propose(
+    store: KafkaSpecStore, wanted: Callable[[Published], Iterable[Spec]], *, in_place: bool
+) -> Publication:
+    now = asyncio.run(store.look())
+    return propose(now, wanted(now), in_place=in_place)
+
+
+def _me() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # an id without a name, as in containers
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+# -- showing ----------------------------------------------------------------------------------
+
+
+def _told(publication: Publication) -> list[dict[str, Any]]:
+    """What would be published, for ``--json`` and for the tables."""
+    return [
+        {
+            **_named(one.spec),
+            "from": None if one.before is None else one.before.digest,
+            "heldVersion": None if one.held is None else one.held.version,
+            "differences": [asdict(d) for d in one.differences],
+            "impact": _impact(publication, one),
+        }
+        for one in publication.proposed
+    ]
+
+
+def _named(spec: Spec) -> dict[str, Any]:
+    return {"kind": spec.kind, "key": spec.key, "version": spec.version, "digest": spec.digest}
+
+
+def _impact(publication: Publication, proposed: Proposed) -> dict[str, Any] | None:
+    if not isinstance(proposed.spec, ExperimentSpec):
+        return None
+    now = int(time.time() * 1000)
+    found: Impact = impact(publication.before, publication.after, proposed.spec.key, now)
+    camel = {
+        "version_before": "versionBefore",
+        "version_after": "versionAfter",
+    }
+    return {camel.get(name, name): value for name, value in asdict(found).items()}
+
+
+def _show(publication: Publication, told: list[dict[str, Any]]) -> None:
+    for spec in publication.unchanged:
+        out.print(f"{spec.kind} {spec.meta.label}: unchanged", highlight=False)
+    for one, row in zip(publication.proposed, told, strict=True):
+        out.print(f"[bold]{one.spec.kind} {one.spec.meta.label}[/]: {_news(one)}", highlight=False)
+        if one.before is not None or one.held is not None:
+            listed = table("field", "before", "after")
+            for difference in one.differences:
+                listed.add_row(difference.path, _value(difference.before), _value(difference.after))
+            out.print(listed)
+        if row["impact"] is not None:
+            _show_impact(row["impact"])
+
+
+def _news(one: Proposed) -> str:
+    if one.before is not None:
+        return f"changes, {one.before.digest} to {one.spec.digest}"
+    if one.held is not None:
+        return f"a new version; {one.held.version} holds now"
+    return "new"
+
+
+def _show_impact(found: dict[str, Any]) -> None:
+    out.print(
+        f"of {found['units']:,} units {found['after']:,} take part, {found['before']:,} before: "
+        f"{found['joined']:,} join, {found['left']:,} leave, {found['moved']:,} change variant",
+        highlight=False,
+    )
+    if found["versionAfter"] not in {found["versionBefore"], None} and found["versionBefore"]:
+        out.print(
+            f"{found['versionAfter']} takes the place of {found['versionBefore']}",
+            highlight=False,
+        )
+    for note in found["notes"]:
+        out.print(f"({note})", highlight=False, markup=False)
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "-"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.replace("[", r"\[")

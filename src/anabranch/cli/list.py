@@ -1,0 +1,73 @@
+"""``anabranch list``: the published specs and which of them hold."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from anabranch.cli import lifecycle, options
+from anabranch.cli.console import errors, out, table
+from anabranch.lifecycle import Published, SpecName, held
+from anabranch.settings import load_settings
+from anabranch.specs import ExperimentSpec
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command("list")
+def list_(
+    *,
+    bootstrap: options.Bootstrap = None,
+    prefix: options.Prefix = None,
+    specs: options.Specs = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """List the published specs, which version holds, and what is refused."""
+    now = lifecycle.look(load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs))
+    rows = _rows(now)
+    refused = [str(refusal) for refusal in now.specs.refused.values()]
+    if as_json:
+        out.print_json(json.dumps({"specs": rows, "refused": refused}))
+        return
+    if rows:
+        listed = table("kind", "key", "version", "status", "holds", "digest", "published", "by")
+        for row in rows:
+            listed.add_row(
+                row["kind"],
+                row["key"],
+                row["version"],
+                row["status"] or "",
+                "[green]yes[/]" if row["holds"] else "",
+                row["digest"],
+                row["published"] or ("in files" if row["from"] == "files" else ""),
+                row["by"] or "",
+            )
+        out.print(listed)
+    else:
+        out.print("nothing was published yet")
+    for refusal in refused:
+        errors.print("[bold red]refused:[/] ", end="")
+        errors.print(refusal, markup=False, highlight=False)
+
+
+def _rows(now: Published) -> list[dict[str, Any]]:
+    catalog = now.specs.catalog()
+    rows: list[dict[str, Any]] = []
+    for spec in sorted(catalog, key=SpecName.of):
+        last = next((e for e in reversed(now.audit) if e.to_digest == spec.digest), None)
+        rows.append(
+            {
+                "kind": spec.kind,
+                "key": spec.key,
+                "version": spec.version,
+                "status": str(spec.status) if isinstance(spec, ExperimentSpec) else None,
+                "holds": held(catalog, spec.kind, spec.key) is spec,
+                "digest": spec.digest,
+                "from": "topic" if SpecName.of(spec) in now.specs.said else "files",
+                "published": None if last is None else last.at,
+                "by": None if last is None else last.who,
+            }
+        )
+    return rows

@@ -1,0 +1,30 @@
+"""``anabranch stop``: an experiment has run its time."""
+
+from __future__ import annotations
+
+from anabranch.cli import lifecycle, options
+from anabranch.lifecycle import Action
+from anabranch.settings import load_settings
+
+
+def stop(
+    key: lifecycle.Key,
+    *,
+    bootstrap: options.Bootstrap = None,
+    prefix: options.Prefix = None,
+    specs: options.Specs = None,
+    why: lifecycle.Why = "",
+    who: lifecycle.Who = None,
+    yes: lifecycle.Yes = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Stop an experiment for good: it takes no units any more, and its results stay."""
+    lifecycle.act(
+        load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs),
+        key,
+        Action.STOP,
+        who=who,
+        why=why,
+        ask=not yes,
+        as_json=as_json,
+    )
