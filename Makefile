@@ -66,6 +66,14 @@ bench: $(INSTALLED) ## Run the benchmarks
 proof: $(INSTALLED) ## Try what the statistics promise on simulated streams (ARGS="--streams 20000")
 	$(PYTHON) -m tests.proof $(ARGS)
 
+# SEED, RUNS      the first seed and how many runs of the chaos suite
+SEED ?= 1
+RUNS ?= 10
+
+.PHONY: chaos
+chaos: $(INSTALLED) ## Kill, hang and restart workers and broker; check every record (SEED, RUNS)
+	$(PYTHON) -m tests.chaos --seed $(SEED) --runs $(RUNS) $(ARGS)
+
 .PHONY: kafka
 kafka: $(INSTALLED) ## Run a throw-away Kafka broker in the foreground
 	@$(PYTHON) -m tools.devkafka $(ARGS)

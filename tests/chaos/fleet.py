@@ -1,0 +1,175 @@
+"""Worker processes that can be killed, stopped, woken and asked to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from anabranch.settings import Settings, environment
+from tests.chaos.history import History
+from tests.chaos.traps import Trap, Traps
+from tests.chaos.worker import work
+
+_LEAVE_SECONDS = 25.0
+
+_FORKSERVER = multiprocessing.get_context("forkserver")
+# Importing everything takes seconds; forked from a process that has, a worker starts at once.
+_FORKSERVER.set_forkserver_preload(["tests.chaos.worker"])
+
+
+class WorkerProcess:
+    """One worker; its folder has its log, its journal and its trap.
+
+    Attributes:
+        name: Never used twice in a run.
+        clean: Whether it ended by itself, in time and without an error, when it was asked to.
+    """
+
+    def __init__(self, name: str, folder: Path, settings: Settings) -> None:
+        self.name = name
+        self.folder = folder
+        self.clean: bool | None = None
+        # Whatever it keeps on disk is here, and can be deleted.
+        local = folder / "local"
+        local.mkdir(parents=True)
+        variables = {**environment(settings), "TMPDIR": str(local)}
+        self._process = _FORKSERVER.Process(target=work, args=(folder, variables), daemon=True)
+        self._process.start()
+
+    def __repr__(self) -> str:
+        return self.name
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process.is_alive()
+
+    def signal(self, number: signal.Signals) -> None:
+        if self.running and self.pid is not None:
+            os.kill(self.pid, number)
+
+    async def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        await self.ended(within=10.0)
+
+    async def leave(self) -> None:
+        """Ask it to stop, and kill it when it does not."""
+        if not self.running:
+            return
+        self.signal(signal.SIGCONT)
+        self.signal(signal.SIGTERM)
+        self.clean = await self.ended(_LEAVE_SECONDS) and self._process.exitcode == 0
+        if self.running:
+            self.signal(signal.SIGABRT)  # faulthandler tells where it stands
+            await self.ended(within=1.0)
+            await self.kill()
+
+    async def ended(self, within: float) -> bool:
+        """Whether it ends within so many seconds."""
+        end = time.monotonic() + within
+        while self.running:
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+    async def told(self, event: str, within: float) -> bool:
+        """Whether its journal has such an event within so many seconds."""
+        end = time.monotonic() + within
+        while not any(line["event"] == event for line in self.journal):
+            if time.monotonic() > end or not self.running:
+                return False
+            await asyncio.sleep(0.1)
+        return True
+
+    async def spring(self, trap: Trap, within: float) -> bool:
+        """Set a trap; whether it was sprung in time. One that was not is taken away."""
+        Traps.arm(self.folder, trap)
+        armed = self.folder / "trap.json"
+        for _ in range(round(within / 0.05)):
+            if not armed.exists():
+                return True
+            if not self.running:
+                break
+            await asyncio.sleep(0.05)
+        return not Traps.withdraw(self.folder)
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "worker.log").read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        path = self.folder / "journal.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+class Fleet:
+    """The workers of a run, those that are gone included.
+
+    Args:
+        settings: Handed to every worker.
+        folder: Where their folders are made.
+        history: Told of every start.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, history: History) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._history = history
+        self.all: list[WorkerProcess] = []
+
+    @property
+    def running(self) -> list[WorkerProcess]:
+        return [worker for worker in self.all if worker.running]
+
+    def join(self) -> WorkerProcess:
+        worker = WorkerProcess(
+            f"w{len(self.all) + 1}", self._folder / f"w{len(self.all) + 1}", self._settings
+        )
+        self.all.append(worker)
+        self._history.note("worker", worker=worker.name, pid=worker.pid)
+        return worker
+
+    def replace(self, worker: WorkerProcess) -> WorkerProcess:
+        """Another one for a worker that is gone."""
+        self._history.note("gone", worker=worker.name)
+        return self.join()
+
+    def forget_local_state(self) -> None:
+        for worker in self.all:
+            if not worker.running:
+                shutil.rmtree(worker.folder / "local", ignore_errors=True)
+
+    async def leave(self) -> None:
+        await asyncio.gather(*(worker.leave() for worker in self.running))
+
+    async def kill(self) -> None:
+        await asyncio.gather(*(worker.kill() for worker in self.running))
+
+    def count(self, text: str) -> int:
+        """How often a text is in the logs."""
+        return sum(worker.log.count(text) for worker in self.all)
+
+    def openings(self, stage: str) -> Counter[int]:
+        """How often each partition of a stage was opened."""
+        return Counter(
+            line["partition"]
+            for worker in self.all
+            for line in worker.journal
+            if line["event"] == "open" and line["stage"] == stage
+        )
