@@ -31,7 +31,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         fixtures = getattr(item, "fixturenames", ())
         callspec = getattr(item, "callspec", None)
-        if "kafka" in fixtures or (callspec and "kafka" in callspec.params.values()):
+        asked = "kafka" in fixtures or "secured" in fixtures
+        if asked or (callspec and "kafka" in callspec.params.values()):
             item.add_marker(pytest.mark.kafka)
 
 

@@ -14,9 +14,9 @@ from typing import Protocol, Self
 
 from tools.devkafka.errors import DevKafkaError, DevKafkaMissingError
 from tools.devkafka.nodes import DockerNode, JavaNode, Node
-from tools.devkafka.ports import free_pair
+from tools.devkafka.ports import free_pair, free_ports
 from tools.devkafka.probe import answers
-from tools.devkafka.properties import DEFAULT_VERSION
+from tools.devkafka.properties import DEFAULT_VERSION, Listener
 
 EXTERNAL = "ANABRANCH_TEST_KAFKA"
 """Environment variable with ``host:port`` of a broker to use instead of starting one."""
@@ -92,6 +92,13 @@ class LocalBroker(_Closing):
     Its process ends with the one that made it, however that ends. All methods are synchronous;
     asynchronous callers use ``asyncio.to_thread``.
 
+    Args:
+        version: Version of Kafka.
+        port: Its plain port; the next one is used too.
+        extra: More server settings, or other values.
+        listeners: More ways in, name to protocol, for example ``{"LOGIN": "SASL_SSL"}``; their
+            keys, certificates and mechanisms are in ``extra``. :meth:`address` says where.
+
     Attributes:
         bootstrap: ``127.0.0.1:PORT``, the same from start to start.
         directory: Temporary directory of its data, removed by :meth:`close`.
@@ -104,8 +111,15 @@ class LocalBroker(_Closing):
         version: str = DEFAULT_VERSION,
         port: int | None = None,
         extra: Mapping[str, str] | None = None,
+        listeners: Mapping[str, str] | None = None,
     ) -> None:
         port = port or free_pair()
+        names = listeners or {}
+        ports = free_ports(len(names), apart_from={port, port + 1})
+        self._listeners = [
+            Listener(name, protocol, at)
+            for (name, protocol), at in zip(names.items(), ports, strict=True)
+        ]
         self.bootstrap = f"127.0.0.1:{port}"
         self.directory = Path(tempfile.mkdtemp(prefix="anabranch-kafka-"))
         self.log = self.directory / "broker.log"
@@ -119,10 +133,10 @@ class LocalBroker(_Closing):
 
     def _find_node(self, version: str, port: int, extra: Mapping[str, str]) -> Node:
         try:
-            return DockerNode(version, port, extra)
+            return DockerNode(version, port, extra, self._listeners)
         except DevKafkaMissingError as no_docker:
             try:
-                return JavaNode(version, port, extra, self.directory)
+                return JavaNode(version, port, extra, self._listeners, self.directory)
             except DevKafkaMissingError as no_java:
                 raise DevKafkaMissingError(
                     f"nothing to run Apache Kafka with ({no_docker}; {no_java}). Start Docker, "
@@ -132,6 +146,11 @@ class LocalBroker(_Closing):
     @property
     def source(self) -> str:
         return self._node.source
+
+    def address(self, listener: str) -> str:
+        """``127.0.0.1:PORT`` of one of the listeners that were asked for."""
+        ports = {one.name: one.port for one in self._listeners}
+        return f"127.0.0.1:{ports[listener]}"
 
     @property
     def pid(self) -> int | None:

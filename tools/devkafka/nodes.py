@@ -8,13 +8,13 @@ import signal
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from tools.devkafka.errors import DevKafkaError, DevKafkaMissingError
 from tools.devkafka.jars import find_java, gather_jars
-from tools.devkafka.properties import as_environment, as_file, server_properties
+from tools.devkafka.properties import Listener, as_environment, as_file, server_properties
 
 
 class Node(Protocol):
@@ -50,7 +50,14 @@ class JavaNode:
         DevKafkaError: The jars could not be gathered, or the data directory not formatted.
     """
 
-    def __init__(self, version: str, port: int, extra: Mapping[str, str], directory: Path) -> None:
+    def __init__(
+        self,
+        version: str,
+        port: int,
+        extra: Mapping[str, str],
+        listeners: Sequence[Listener],
+        directory: Path,
+    ) -> None:
         self.source = f"Apache Kafka {version} on Java"
         self._java = find_java()
         self._classpath = f"{gather_jars(version)}/*"
@@ -60,6 +67,7 @@ class JavaNode:
             port=port,
             controller_port=port + 1,
             data=str(directory / "data"),
+            listeners=listeners,
             extra=extra,
         )
         self._properties.write_text(as_file(settings), encoding="utf-8")
@@ -105,7 +113,9 @@ class DockerNode:
         DevKafkaMissingError: No Docker engine answers, or it cannot get the image.
     """
 
-    def __init__(self, version: str, port: int, extra: Mapping[str, str]) -> None:
+    def __init__(
+        self, version: str, port: int, extra: Mapping[str, str], listeners: Sequence[Listener]
+    ) -> None:
         self.source = f"Apache Kafka {version} on Docker"
         self._docker = find_docker()
         self._name = f"anabranch-devkafka-{secrets.token_hex(4)}"
@@ -114,16 +124,18 @@ class DockerNode:
             port=port,
             controller_port=port + 1,
             data="/var/lib/kafka/data",
+            listeners=listeners,
             extra=extra,
         )
         variables = {**as_environment(settings), "KAFKA_HEAP_OPTS": "-Xmx512m"}
         options = [f"--env={name}={value}" for name, value in variables.items()]
+        ports = [port, *(listener.port for listener in listeners)]
         image = f"apache/kafka:{version}"
         try:
             self._run(
                 "create",
                 f"--name={self._name}",
-                f"--publish=127.0.0.1:{port}:{port}",
+                *(f"--publish=127.0.0.1:{one}:{one}" for one in ports),
                 *options,
                 image,
             )

@@ -1,6 +1,7 @@
 """Server settings of a single development node."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 DEFAULT_VERSION = "4.1.0"
 
@@ -9,7 +10,6 @@ _SINGLE_NODE = {
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     # One node cannot replicate, and few partitions keep start-up and recovery short.
     "offsets.topic.replication.factor": "1",
     "offsets.topic.num.partitions": "4",
@@ -31,12 +31,28 @@ _SINGLE_NODE = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Another way in, beside the plain one that the probe and the broker itself use.
+
+    Attributes:
+        name: Upper case, as Kafka's listener names are.
+        protocol: SSL, SASL_SSL or SASL_PLAINTEXT.
+        port: Where.
+    """
+
+    name: str
+    protocol: str
+    port: int
+
+
 def server_properties(
     *,
     bind: str,
     port: int,
     controller_port: int,
     data: str,
+    listeners: Sequence[Listener] = (),
     extra: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
     """The settings of one KRaft node that clients reach at ``127.0.0.1:port``.
@@ -46,13 +62,22 @@ def server_properties(
         port: Port of clients.
         controller_port: Port of the node's own controller.
         data: Directory of the logs.
+        listeners: More ways in.
         extra: More settings, or other values.
     """
+    bound = [f"{one.name}://{bind}:{one.port}" for one in listeners]
+    advertised = [f"{one.name}://127.0.0.1:{one.port}" for one in listeners]
+    protocols = [f"{one.name}:{one.protocol}" for one in listeners]
     return {
         **_SINGLE_NODE,
+        "listener.security.protocol.map": ",".join(
+            ["PLAINTEXT:PLAINTEXT", "CONTROLLER:PLAINTEXT", *protocols]
+        ),
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "listeners": f"PLAINTEXT://{bind}:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": ",".join(
+            [f"PLAINTEXT://{bind}:{port}", f"CONTROLLER://127.0.0.1:{controller_port}", *bound]
+        ),
+        "advertised.listeners": ",".join([f"PLAINTEXT://127.0.0.1:{port}", *advertised]),
         "log.dirs": data,
         **(extra or {}),
     }
