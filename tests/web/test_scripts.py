@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,13 @@ from anabranch.web.rings import WINDOWS_KEPT
 from tests.web.records import MINUTE, NOW, RUN, assignment, results, window
 
 NODE = shutil.which("node")
+MANUAL = Path(__file__).resolve().parents[2] / "docs" / "statistics.md"
 pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node.js")
 
 
 def run(script: str, **given):
     """The value that the script's last line gives to ``tell``."""
-    names = ["format", "interval", "results", "state"]
+    names = ["format", "interval", "results", "state", "why"]
     imports = "\n".join(f"import * as {name} from '{STATIC}/js/{name}.js';" for name in names)
     constants = "\n".join(f"const {name} = {json.dumps(value)};" for name, value in given.items())
     source = (
@@ -64,15 +66,18 @@ def test_formats():
 @pytest.mark.parametrize(
     ("low", "high", "direction", "tone", "text"),
     [
-        (0.1, 0.2, "increase", "good", "Higher so far (better)"),
-        (0.1, 0.2, "decrease", "bad", "Higher so far (worse)"),
-        (-0.2, -0.1, "increase", "bad", "Lower so far (worse)"),
-        (-0.2, -0.1, "decrease", "good", "Lower so far (better)"),
+        (0.1, 0.2, "increase", "good", "Higher (better)"),
+        (0.1, 0.2, "decrease", "bad", "Higher (worse)"),
+        (-0.2, -0.1, "increase", "bad", "Lower (worse)"),
+        (-0.2, -0.1, "decrease", "good", "Lower (better)"),
         (-0.1, 0.1, "increase", "open", "No clear difference"),
     ],
 )
 def test_what_an_interval_says(low, high, direction, tone, text):
-    comparison = {"difference": (low + high) / 2, "fixed": {"low": low, "high": high, "pValue": 0}}
+    comparison = {
+        "difference": (low + high) / 2,
+        "sequential": {"low": low, "high": high, "pValue": 0},
+    }
     assert run(
         "tell(interval.verdict('count', comparison, direction))",
         comparison=comparison,
@@ -81,8 +86,8 @@ def test_what_an_interval_says(low, high, direction, tone, text):
 
 
 def test_what_is_said_without_an_interval():
-    nothing = {"difference": None, "fixed": None}
-    quantile = {"difference": 2.0, "fixed": None}
+    nothing = {"difference": None, "sequential": None}
+    quantile = {"difference": 2.0, "sequential": None}
     says = run(
         "tell([interval.verdict('avg', nothing).text, interval.verdict('p95', quantile).text])",
         nothing=nothing,
@@ -101,10 +106,37 @@ def test_what_is_said_without_an_interval():
     ],
 )
 def test_what_the_sample_ratio_says(p, expected, short):
-    srm = {"srm": {"pValue": p, "expected": expected}}
+    srm = {"srm": {"pValue": 1e-9, "sequentialPValue": p, "expected": expected}}
+    if p is None:
+        srm["srm"]["pValue"] = None
     said = run("tell(results.sampleRatio(srm))", srm=srm)
     assert said["short"] == short
     assert ("targeting" in said["text"]) == (not expected)
+
+
+def test_a_fixed_interval_alone_says_nothing():
+    """Watched it would be wrong too often: only the sequential one gives a verdict."""
+    fixed = {"low": 0.1, "high": 0.2, "pValue": 0.001}
+    wide = {"low": -0.1, "high": 0.4, "pValue": 0.3}
+    comparison = {"difference": 0.15, "sequential": wide, "fixed": fixed}
+    said = run("tell(interval.verdict('count', comparison, 'increase'))", comparison=comparison)
+    assert said["tone"] == "open"
+
+
+def test_every_explanation_leads_to_a_part_of_the_manual():
+    topics = run("tell(why.TOPICS)")
+    assert {"difference", "sequential", "fixed", "ratio", "quantile"} <= set(topics)
+    headings = {
+        line.lstrip("# ").strip().lower().replace(" ", "-")
+        for line in MANUAL.read_text(encoding="utf-8").splitlines()
+        if line.startswith("#")
+    }
+    manual = MANUAL.read_text(encoding="utf-8")
+    for name, topic in topics.items():
+        assert topic["anchor"] in headings, name
+        assert topic["formula"], name
+        if topic["source"]:
+            assert topic["source"]["url"] in manual, name
 
 
 def test_news_merged_are_the_whole():

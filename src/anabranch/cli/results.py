@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import msgspec
 
 from anabranch.cli.console import out, table
-from anabranch.events.models import Comparison, MetricResult, MetricVariantResult, Results
+from anabranch.events.models import (
+    Comparison,
+    Interval,
+    MetricResult,
+    MetricVariantResult,
+    Results,
+    SampleRatio,
+)
+
+PLANNED_END: Final = "valid at its planned end only"
+"""Said of the fixed intervals; the others may be looked at as often as one likes."""
+
+_BOTH_FIT: Final = 120
+"""Columns below which a table shows the sequential interval alone."""
 
 
 def show_results(values: Iterable[bytes]) -> None:
@@ -35,24 +49,39 @@ def _show(results: Results) -> None:
             f"{arm.crossovers:,}",
         )
     out.print(arms)
-    p_value = results.srm.p_value
-    if p_value is not None:
-        verdict = "[red]sample ratio mismatch[/]" if p_value < 0.001 else "no sign of a mismatch"
-        out.print(f"sample ratio: p = {p_value:.4g}, {verdict}", highlight=False)
+    _show_sample_ratio(results.srm)
     for metric in results.metrics:
         _show_metric(metric, results.control)
+
+
+def _show_sample_ratio(ratio: SampleRatio) -> None:
+    at_any_time = ratio.sequential_p_value
+    if at_any_time is None:
+        return
+    verdict = "[red]sample ratio mismatch[/]" if at_any_time < 0.001 else "no sign of a mismatch"
+    fixed = (
+        ""
+        if ratio.p_value is None
+        else f" [dim](chi-square: p = {ratio.p_value:.4g}, {PLANNED_END})[/]"
+    )
+    out.print(f"sample ratio: p = {at_any_time:.4g}, {verdict}{fixed}", highlight=False)
 
 
 def _show_metric(metric: MetricResult, control: str) -> None:
     figures = _figures(metric.aggregation)
     out.print(f"\n[bold]{metric.name}[/] ({metric.aggregation})", highlight=False)
-    comparing = table("variant", figures=(*figures, "lift", "95 % of difference", "p"))
+    columns = ("lift", "95 % at any time", "p")
+    once = out.width >= _BOTH_FIT and any(c.fixed for c in metric.comparisons)
+    comparing = table(
+        "variant",
+        figures=(*figures, *columns, *((f"[dim]fixed: {PLANNED_END}[/]",) if once else ())),
+    )
     comparisons = {c.variant: c for c in metric.comparisons}
     for arm in metric.variants:
         comparing.add_row(
             _arm(arm.id, control),
             *(read(arm) for read in figures.values()),
-            *_comparison(comparisons.get(arm.id)),
+            *_comparison(comparisons.get(arm.id), once=once),
         )
     out.print(comparing)
 
@@ -78,14 +107,22 @@ def _figures(aggregation: str) -> dict[str, Callable[[MetricVariantResult], str]
     }
 
 
-def _comparison(comparison: Comparison | None) -> tuple[str, str, str]:
+def _comparison(comparison: Comparison | None, *, once: bool) -> tuple[str, ...]:
+    """Lift, interval and p-value at any time, and the fixed ones if there is room for them."""
     if comparison is None:
         return ("", "", "")
-    fixed, lift = comparison.fixed, comparison.relative_lift
-    change = _number(comparison.difference) if lift is None else f"{lift:+.1%}"
-    if fixed is None:
-        return (change, "", "")
-    return (change, f"{fixed.low:+.3g} … {fixed.high:+.3g}", f"{fixed.p_value:.2g}")
+    lift = comparison.relative_lift
+    return (
+        _number(comparison.difference) if lift is None else f"{lift:+.1%}",
+        *_interval(comparison.sequential),
+        *((f"[dim]{'  '.join(_interval(comparison.fixed))}[/]",) if once else ()),
+    )
+
+
+def _interval(found: Interval | None) -> tuple[str, str]:
+    if found is None:
+        return ("", "")
+    return (f"{found.low:+.3g} … {found.high:+.3g}", f"{found.p_value:.2g}")
 
 
 def _arm(name: str, control: str) -> str:

@@ -9,6 +9,7 @@ import { tile } from "./parts.js";
 import { resultsPanel, sampleRatio, splitPanel } from "./results.js";
 import { merge, serverNow, state, told, variants } from "./state.js";
 import { assignmentRate, trafficPanel, windowsPanel } from "./traffic.js";
+import { explain } from "./why.js";
 
 const byId = (id) => document.getElementById(id);
 const main = byId("main");
@@ -61,6 +62,9 @@ document.addEventListener("click", (event) => {
     state.windowSize = size.dataset.size;
     draw();
   }
+  const number = event.target.closest("button[data-why]");
+  if (number) explain(byId("why"), number.dataset);
+  if (event.target === byId("why")) event.target.close();
   if (event.target.closest("[data-reconnect]")) connection.open();
 });
 window.addEventListener("popstate", () => {

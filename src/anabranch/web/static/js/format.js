@@ -63,6 +63,10 @@ export function perWindow(size) {
   return found[1] === "1" ? `per ${unit}` : `per ${found[1]} ${unit}s`;
 }
 
+export function isPercentile(aggregation) {
+  return /^p\d+$/.test(aggregation);
+}
+
 /** What an arm's own value is, and what arms are compared by. */
 export function aggregation(name, property) {
   const of = property ? ` of ${property}` : "";

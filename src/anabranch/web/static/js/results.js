@@ -4,12 +4,13 @@ import { h } from "./dom.js";
 import * as format from "./format.js";
 import { intervalBar, scale, verdict } from "./interval.js";
 import { panel, quiet, variantName } from "./parts.js";
+import { why } from "./why.js";
 
 const MISMATCH = 0.001;
 
 /** The sample ratio in words; tone none where it cannot be tested. */
 export function sampleRatio(results) {
-  const p = results?.srm?.pValue ?? null;
+  const p = results?.srm?.sequentialPValue ?? results?.srm?.pValue ?? null;
   if (p === null) {
     const targeted = results && Object.keys(results.srm.expected).length === 0;
     return {
@@ -55,9 +56,10 @@ export function resultsPanel(run, variants) {
     h(
       "p",
       { class: "note" },
-      h("strong", null, "One planned look only. "),
-      "These 95 % intervals and p-values have a fixed horizon: they hold once, when the number of " +
-        "units planned beforehand is reached. Deciding as soon as a difference shows makes false alarms likely.",
+      h("strong", null, "Look as often as you like. "),
+      "The 95 % intervals and p-values hold at every look, so you may stop as soon as they show a difference. " +
+        "Those in small print, and the thin line, have a fixed horizon: they are valid at their planned end only. " +
+        "Click a number to see how it is computed.",
     ),
     results.metrics.length
       ? results.metrics.map((metric) => metricTable(metric, specs.get(metric.name), variants))
@@ -86,8 +88,10 @@ function metricTable(metric, spec, variants) {
         cell("Events", format.count(arm.events)),
         cell("Converted", format.count(arm.converted), hint(format.percent(arm.rate))),
         cell("Per unit", format.number(arm.mean)),
-        words.value ? cell(words.value, format.number(arm.value)) : null,
-        comparison ? comparisonCells(metric, comparison, place, direction, show) : controlCells(),
+        words.value ? cell(words.value, valueOf(metric, arm)) : null,
+        comparison
+          ? comparisonCells(metric, comparison, place, direction, show, arms)
+          : controlCells(),
       );
     });
   return h(
@@ -113,7 +117,7 @@ function metricTable(metric, spec, variants) {
           ["Units", "Events", "Converted", "Per unit", words.value, "Difference"]
             .filter(Boolean)
             .map((name) => h("th", { scope: "col", class: "number" }, name)),
-          h("th", { scope: "col", class: "wide" }, "95 % interval"),
+          h("th", { scope: "col", class: "wide" }, "95 % interval, at any time"),
           h("th", { scope: "col", class: "number" }, "p-value"),
         ),
       ),
@@ -132,23 +136,58 @@ function isShare(metric) {
   );
 }
 
-function comparisonCells(metric, comparison, place, direction, show) {
-  const { difference, relativeLift, fixed } = comparison;
+function valueOf(metric, arm) {
+  const shown = format.number(arm.value);
+  return format.isPercentile(metric.aggregation) ? why("quantile", null, shown) : shown;
+}
+
+function comparisonCells(metric, comparison, place, direction, show, arms) {
+  const { difference, relativeLift, sequential, fixed } = comparison;
   const { tone, text } = verdict(metric.aggregation, comparison, direction);
+  const here = inLetters(comparison, arms);
   return [
     cell(
       "Difference",
-      h("span", { class: "difference" }, difference === null ? format.DASH : show(difference)),
-      relativeLift === null ? null : hint(format.signed(format.percent(relativeLift, 1))),
+      why(
+        format.isPercentile(metric.aggregation) ? "quantile" : "difference",
+        here,
+        h("span", { class: "difference" }, difference === null ? format.DASH : show(difference)),
+        relativeLift === null ? null : hint(format.signed(format.percent(relativeLift, 1))),
+      ),
     ),
     h(
       "td",
       { "data-label": "95 % interval", class: "wide" },
-      intervalBar(comparison, place, tone, show),
+      sequential ? why("sequential", here, intervalBar(comparison, place, tone, show)) : null,
       h("span", { class: "verdict", "data-tone": tone }, text),
+      fixed
+        ? why(
+            "fixed",
+            here,
+            h(
+              "span",
+              { class: "fixed-horizon" },
+              `${show(fixed.low)} to ${show(fixed.high)}, p\u00a0${format.pValue(fixed.pValue).replace(" ", "\u00a0")}: `,
+              h("span", null, "valid at its planned end only"),
+            ),
+          )
+        : null,
     ),
-    cell("p-value", format.pValue(fixed?.pValue)),
+    cell(
+      "p-value",
+      sequential ? why("sequential", here, format.pValue(sequential.pValue)) : format.DASH,
+    ),
   ];
+}
+
+/** What the formulas' letters stand for in a comparison. */
+function inLetters(comparison, arms) {
+  const [ours, theirs] = [arms.get(comparison.variant), arms.get(comparison.control)];
+  if (!ours || !theirs || comparison.difference === null) return null;
+  return (
+    `Here: d = ${format.number(comparison.difference)}, nv = ${format.count(ours.units)}, ` +
+    `nc = ${format.count(theirs.units)}, mv = ${format.number(ours.mean)}, mc = ${format.number(theirs.mean)}.`
+  );
 }
 
 function controlCells() {
@@ -179,7 +218,14 @@ export function splitPanel(run, variants) {
     "split",
     "Split of units",
     null,
-    h("p", { class: "verdict-line", "data-tone": ratio.tone }, ratio.text),
+    h("p", { class: "verdict-line", "data-tone": ratio.tone }, why("ratio", null, ratio.text)),
+    results.srm.pValue === null
+      ? null
+      : h(
+          "p",
+          { class: "hint" },
+          `Chi-square: p ${format.pValue(results.srm.pValue)}, valid at its planned end only.`,
+        ),
     h(
       "div",
       { class: "split" },

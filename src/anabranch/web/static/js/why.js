@@ -1,0 +1,122 @@
+// How a number is computed: a click on it shows the formula, and from there it is one to the source.
+
+import { h, patch } from "./dom.js";
+
+const MANUAL = "https://github.com/anabranch/anabranch/blob/main/docs/statistics.md";
+
+/** By topic: what it says, the formula, what it holds for, its source, its part of the manual. */
+export const TOPICS = {
+  difference: {
+    title: "Difference and lift",
+    says: "How much more a unit of the variant does than a unit of control, on average over all units of each, those that did nothing included.",
+    formula: [
+      "mean        m = \u03a3 y / n          y: a unit's total, n: units of the arm",
+      "difference  d = m(variant) \u2212 m(control)",
+      "lift          = d / m(control)",
+    ],
+    holds: "Units were randomised, so it is over units that arms can be compared. Sums are exact: no rounding before the last step.",
+    source: null,
+    anchor: "difference-and-lift",
+  },
+  sequential: {
+    title: "Interval and p-value at any time",
+    says: "The differences that the data do not rule out, however often you look and whenever you stop.",
+    formula: [
+      "p-value  = \u221a(1 + x) \u00b7 exp( \u2212(d/e)\u00b2 / 2 \u00b7 x / (1 + x) ), at most 1",
+      "interval = d \u00b1 e \u00b7 \u221a( (1 + 1/x) \u00b7 (log(1 + x) + 2 log 20) )",
+      "x = 8.21 \u00b7 N / 5000       N: units of both arms",
+      "e\u00b2 = max( s\u00b2v/nv + s\u00b2c/nc, s\u00b2both \u00b7 (1/nv + 1/nc) )",
+    ],
+    holds: "The chance that it ever excludes the true difference, over all looks together, is at most 5 % in the limit of many units. Not adjusted for several metrics or variants.",
+    source: {
+      title: "Waudby-Smith and others: Time-uniform central limit theory and asymptotic confidence sequences. Annals of Statistics 52(6), 2024",
+      url: "https://arxiv.org/abs/2103.06476",
+    },
+    anchor: "sequential-interval",
+  },
+  fixed: {
+    title: "Interval and p-value at the planned end",
+    says: "What a test says that is looked at once, when the number of units planned beforehand is reached.",
+    formula: [
+      "interval = d \u00b1 t(0.975; \u03bd) \u00b7 e,   e\u00b2 = s\u00b2v/nv + s\u00b2c/nc",
+      "p-value  = 2 \u00b7 P( T(\u03bd) < \u2212|d| / e )",
+      "\u03bd        = e\u2074 / ( (s\u00b2v/nv)\u00b2/(nv \u2212 1) + (s\u00b2c/nc)\u00b2/(nc \u2212 1) )",
+    ],
+    holds: "Valid at its planned end only. Watched, and stopped when it shows a difference, it is wrong in two of five experiments that have none.",
+    source: {
+      title: "Welch: The generalization of \u2018Student\u2019s\u2019 problem when several different population variances are involved. Biometrika 34, 1947",
+      url: "https://doi.org/10.1093/biomet/34.1-2.28",
+    },
+    anchor: "fixed-interval",
+  },
+  ratio: {
+    title: "Sample ratio at any time",
+    says: "Whether units arrive in the shares that the split promises. A mismatch says that something is broken, whatever the metrics show.",
+    formula: [
+      "p-value = 1 / B, at most 1",
+      "B = \u0393(1000)/\u0393(1000 + N) \u00b7 \u03a0 \u0393(\u03b1 + n)/\u0393(\u03b1) / \u03a0 \u03b8^n",
+      "\u03b1 = 1000 \u03b8      \u03b8: expected share, n: units of an arm, N: of all",
+    ],
+    holds: "At every number of units, exactly: the chance of a p-value that ever reaches 0.001 by accident is at most 0.1 %. A mismatch is told below that.",
+    source: {
+      title: "Lindon and Malek: Anytime-valid inference for multinomial count data. NeurIPS 2022",
+      url: "https://arxiv.org/abs/2011.03567",
+    },
+    anchor: "sample-ratio",
+  },
+  quantile: {
+    title: "Percentile",
+    says: "The value that so many percent of events do not exceed, to within 1 % of itself.",
+    formula: ["of n values in order, the one at index \u230aq \u00b7 (n \u2212 1)\u230b"],
+    holds: "No interval: events of one unit are not independent.",
+    source: {
+      title: "Masson, Rim and Lee: DDSketch, a fast and fully-mergeable quantile sketch with relative-error guarantees. PVLDB 12(12), 2019",
+      url: "https://arxiv.org/abs/1908.10693",
+    },
+    anchor: "quantiles",
+  },
+};
+
+/** Content that explains itself when clicked; `here` says what the formula's letters are now. */
+export function why(topic, here, ...content) {
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "why",
+      "data-why": topic,
+      "data-here": here || null,
+      title: `${TOPICS[topic].title}: how is it computed?`,
+    },
+    ...content,
+  );
+}
+
+/** What the dialog holds. */
+export function explanation(topic, here) {
+  const { title, says, formula, holds, source, anchor } = TOPICS[topic];
+  return [
+    h("h2", { id: "why-title" }, title),
+    h("p", null, says),
+    h("pre", null, formula.join("\n")),
+    here ? h("p", { class: "hint" }, here) : null,
+    h("p", null, holds),
+    h(
+      "p",
+      { class: "sources" },
+      source ? h("a", { href: source.url, rel: "noreferrer", target: "_blank" }, source.title) : null,
+      h(
+        "a",
+        { href: `${MANUAL}#${anchor}`, rel: "noreferrer", target: "_blank" },
+        "In the manual: derivation, what it promises and what it does not",
+      ),
+    ),
+    h("form", { method: "dialog" }, h("button", { class: "button" }, "Close")),
+  ].filter(Boolean);
+}
+
+/** Show the explanation of what was clicked. */
+export function explain(dialog, { why: topic, here }) {
+  patch(dialog, explanation(topic, here));
+  dialog.showModal();
+}
