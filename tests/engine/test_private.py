@@ -7,10 +7,13 @@ from importlib.metadata import version
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.producer.sender import Sender
 from aiokafka.producer.transaction_manager import TransactionManager
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
+
+from anabranch.engine.kafka import _private
 
 
 def test_the_versions_are_those_that_were_checked():
@@ -34,3 +37,30 @@ def test_fausts_consumer_still_delegates_to_a_thread():
     assert "self._thread = self._new_consumer_thread()" in inspect.getsource(ThreadDelegateConsumer)
     assert "_consumer" in inspect.getsource(driver.AIOKafkaConsumerThread.on_start)
     assert "resume_partitions" in dir(driver.Consumer)
+
+
+def test_a_batch_is_filled_past_its_own_append_to_the_same_bytes():
+    entries = [
+        (b"a", b"1", [("h", b"x")], 1_000),
+        (None, b"2", (("h", b""),), 2_000),
+        (b"c", None, [], 3_000),
+    ]
+    one, other = BatchBuilder(1 << 14, 0), BatchBuilder(1 << 14, 0)
+    for key, value, headers, timestamp in entries:
+        one.append(key=key, value=value, headers=list(headers), timestamp=timestamp)
+    one.close()
+    assert _private.fill(other, entries) == len(entries)
+    assert (other.record_count(), other.closed()) == (one.record_count(), True)
+    assert bytes(other._build()) == bytes(one._build())
+
+
+def test_a_full_batch_says_how_many_records_it_took():
+    entries = [(None, b"x" * 600, [], 1)] * 4
+    batch = BatchBuilder(1_024, 0)
+    assert _private.fill(batch, entries) == 1
+    assert batch.record_count() == 1
+
+
+def test_a_first_record_is_taken_whatever_its_size():
+    batch = BatchBuilder(1_024, 0)
+    assert _private.fill(batch, [(None, b"x" * 5_000, [], 1)]) == 1

@@ -55,6 +55,10 @@ class Collected:
     def send(self, topic, key, value, headers=(), timestamp=None) -> None:
         self.records.append(Out(topic, key, value, headers, timestamp))
 
+    def send_all(self, topic, outputs) -> None:
+        for key, value, headers, timestamp in outputs:
+            self.send(topic, key, value, headers, timestamp)
+
     def dead_letter(self, record, error) -> None:
         self.dead.append((record, error))
 

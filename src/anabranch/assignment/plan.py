@@ -12,9 +12,12 @@ In this order, the first that applies decides:
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from mmh3 import mmh3_32_uintdigest
 
 from anabranch.assignment.compat import foreign_split
 from anabranch.assignment.compiled import (
@@ -26,9 +29,9 @@ from anabranch.assignment.compiled import (
     default_salt,
     milliseconds,
 )
-from anabranch.assignment.context import IDENTITIES, ExperimentContext
+from anabranch.assignment.context import IDENTITIES, ExperimentContext, Identified
 from anabranch.assignment.evaluation import Evaluation, Reason
-from anabranch.assignment.hashing import SPACE, Place, bucket, choose, cumulative
+from anabranch.assignment.hashing import SPACE, Place, bucket, cumulative
 from anabranch.errors import ExpressionError
 from anabranch.specs import (
     ExperimentSpec,
@@ -67,6 +70,7 @@ class Plan:
 
     Attributes:
         needs_policy: Whether some policy may have to be asked, a prerequisite's included.
+        reads_more: Whether rules or prerequisites may look at more than the identities.
 
     Raises:
         SpecValidationError: an expression is wrong; the message has its path, line and column.
@@ -75,6 +79,8 @@ class Plan:
     __slots__ = (
         "_fallback_reason",
         "_identities",
+        "_open",
+        "_prefix",
         "_salt",
         "_sums",
         "_variants",
@@ -86,6 +92,7 @@ class Plan:
         "key",
         "needs_policy",
         "prerequisites",
+        "reads_more",
         "rules",
         "schedule",
         "spec",
@@ -100,6 +107,7 @@ class Plan:
         self.digest = spec.digest
         allocation = spec.allocation
         self._salt = default_salt(spec)
+        self._prefix = self._salt + ":"
         self._identities = tuple(IDENTITIES[identity] for identity in spec.unit)
         self._variants = spec.variants
         self._sums = cumulative(variant.weight for variant in spec.variants)
@@ -112,6 +120,10 @@ class Plan:
         missing = len(spec.prerequisites) - len(prerequisites)
         self.prerequisites: tuple[Plan | None, ...] = (*prerequisites, *[None] * missing)
         self.rules = compile_rules(spec)
+        self.reads_more = bool(self.rules or self.prerequisites)
+        self._open = self.enrols and not (
+            self.forced or self.schedule or self.gates or self.coverage
+        )
         self.split = foreign_split(spec)
         self._fallback_reason: Reason = "sticky" if allocation.type == "sticky" else "random"
         if isinstance(allocation, TargetedAllocation) and allocation.fallback == "control":
@@ -129,7 +141,7 @@ class Plan:
             context: Who asks.
             now: When, for experiments with a schedule; without it those enrol nobody.
         """
-        if self.rules or self.prerequisites:
+        if self.reads_more:
             deliberation = self.deliberate(context, now)
             try:
                 next(deliberation)
@@ -138,7 +150,16 @@ class Plan:
             except StopIteration as done:
                 found: Evaluation = done.value
                 return found
-        unit = self._enrol(context, now)
+        return self.allocate(context, now)
+
+    def allocate(self, who: Identified, now: Moment | None = None) -> Evaluation:
+        """As :meth:`evaluate`, for a plan that looks at identities only, see :attr:`reads_more`.
+
+        Args:
+            who: Whatever carries the identities.
+            now: When, for experiments with a schedule.
+        """
+        unit = self._enrol(who, now)
         return self._fallback(unit) if isinstance(unit, str) else unit
 
     def deliberate(
@@ -203,13 +224,15 @@ class Plan:
             )
         return self._fallback(unit, detail, undecided, errors)
 
-    def _enrol(self, context: ExperimentContext, now: Moment | None) -> Evaluation | str:
+    def _enrol(self, who: Identified, now: Moment | None) -> Evaluation | str:
         """The unit to allocate, or the evaluation where that is settled beforehand."""
         unit = None
         for prefix, field in self._identities:  # unit_of, with the prefixes looked up already
-            value: str | None = getattr(context, field)
+            value: str | None = getattr(who, field)
             if value:
                 unit = prefix + value
+                if self._open:
+                    return unit
                 break
         if unit is not None and self.forced and unit in self.forced:
             return self._outsider(
@@ -299,9 +322,14 @@ class Plan:
         if reason == "control":
             variant = self.spec.control
         elif self.split is None:
-            variant = self._variants[choose(bucket(self._salt, unit), self._sums)]
+            sums = self._sums
+            # hashing.bucket and hashing.choose, without their calls
+            hashed = mmh3_32_uintdigest((self._prefix + unit).encode("utf-8", "surrogatepass"))
+            variant = self._variants[bisect_right(sums, (hashed * sums[-1]) >> 32)]
         else:
             variant = self._variants[self.split.index(unit)]
+        if not detail:
+            return Evaluation(variant, reason, self.key, self.version, self.digest, unit, True)
         return Evaluation(
             variant,
             reason,

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from anabranch.engine.stage import DEAD_LETTER_SUFFIX
 from anabranch.errors import InvalidEventError
-from anabranch.processors.protocol import Headers, Record
+from anabranch.processors.protocol import Headers, Output, Record
 
-Entry = tuple[bytes | None, bytes | None, Headers, int | None]
+Entry = Output
 """Key, value, headers, timestamp in milliseconds."""
 
 ERROR_PREFIX = "__streams.errors."
@@ -47,6 +47,13 @@ class Outbox:
         if entries is None:
             entries = self.topics[topic] = []
         entries.append((key, value, headers, timestamp))
+
+    def send_all(self, topic: str, outputs: Iterable[Output]) -> None:
+        entries = self.topics.get(topic)
+        if entries is None:
+            self.topics[topic] = list(outputs)
+        else:
+            entries.extend(outputs)
 
     def dead_letter(self, record: Record, error: BaseException) -> None:
         self.reasons[type(error).__name__] += 1

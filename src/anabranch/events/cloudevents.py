@@ -264,12 +264,15 @@ class HeaderMaker:
     Args:
         kind: CloudEvents type.
         source: CloudEvents source.
+
+    Attributes:
+        fixed: The headers that do not depend on the event.
     """
 
-    __slots__ = ("_fixed",)
+    __slots__ = ("fixed",)
 
     def __init__(self, kind: str, source: str) -> None:
-        self._fixed: tuple[tuple[str, bytes], ...] = (
+        self.fixed: tuple[tuple[str, bytes], ...] = (
             ("content-type", b"application/json"),
             ("ce_specversion", b"1.0"),
             ("ce_type", kind.encode()),
@@ -278,9 +281,10 @@ class HeaderMaker:
 
     def make(self, event_id: bytes, time: tuple[str, bytes]) -> Headers:
         """Headers of an event with this id; ``time`` as :func:`time_header` has it."""
-        return (*self._fixed, ("ce_id", event_id), time)
+        return [*self.fixed, ("ce_id", event_id), time]
 
 
+@lru_cache(maxsize=256)
 def time_header(ms: int) -> tuple[str, bytes]:
     """The ``ce_time`` header, to be shared by all outputs of one event."""
     return "ce_time", _formatted(ms)

@@ -82,10 +82,13 @@ def decode_context(record: Record, *, now: int, limits: Limits) -> Context:
     """
     envelope = open_envelope(record, CONTEXT, now=now, limits=limits)
     data = _data(_context, envelope.data)
-    if data.version is not None and data.experiment is None:
-        raise EventSchemaError("version: is given without an experiment: name the experiment too")
-    version = None if data.version is None else _version(data.version)
-    data.version = version
+    version = data.version
+    if version is not None:
+        if data.experiment is None:
+            raise EventSchemaError(
+                "version: is given without an experiment: name the experiment too"
+            )
+        data.version = version = _version(version)
     return Context(envelope.id, envelope.source, envelope.time, data, version)
 
 

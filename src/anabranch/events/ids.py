@@ -5,9 +5,12 @@ So consumers that read at least once can drop repeats, and a replay can be compa
 
 from __future__ import annotations
 
+from binascii import hexlify
+from functools import lru_cache
+
 from mmh3 import mmh3_x64_128_digest
 
-__all__ = ["context_name", "output_ids"]
+__all__ = ["context_name", "output_hash", "output_ids"]
 
 
 def context_name(source: str, event_id: str) -> bytes:
@@ -19,19 +22,29 @@ def context_name(source: str, event_id: str) -> bytes:
         source: The context's CloudEvents source.
         event_id: The context's CloudEvents id.
     """
+    return _begin(source) + event_id.encode()
+
+
+@lru_cache(maxsize=1024)
+def _begin(source: str) -> bytes:
     encoded = source.encode()
-    return b"%d %b %b" % (len(encoded), encoded, event_id.encode())
+    return b"%d %b " % (len(encoded), encoded)
 
 
-def output_ids(context: bytes, run: bytes) -> tuple[bytes, bytes]:
-    """Ids of the assignment and of the exposure, ``assignment-HASH`` and ``exposure-HASH``.
+def output_hash(context: bytes, run: bytes) -> bytes:
+    """What the ids of a context's assignment and exposure end with: 32 hexadecimal digits.
 
-    The hash is murmur3 x64 128 of ``CONTEXT RUN``, as 32 hexadecimal digits; both share it, so
-    that they can be told to belong together.
+    The hash is murmur3 x64 128 of ``CONTEXT RUN``. Both share it, so that they can be told to
+    belong together: ``assignment-HASH`` and ``exposure-HASH``.
 
     Args:
         context: From :func:`context_name`.
         run: ``experiment@version``, in which there is no space.
     """
-    hashed = mmh3_x64_128_digest(b"%b %b" % (context, run)).hex().encode()
+    return hexlify(mmh3_x64_128_digest(context + b" " + run))
+
+
+def output_ids(context: bytes, run: bytes) -> tuple[bytes, bytes]:
+    """Ids of the assignment and of the exposure, see :func:`output_hash`."""
+    hashed = output_hash(context, run)
     return b"assignment-" + hashed, b"exposure-" + hashed

@@ -17,8 +17,8 @@ from anabranch.assignment import Evaluation, ExperimentContext, ExperimentEvalua
 from anabranch.errors import InvalidEventError, MissingUnitError, UnknownExperimentError
 from anabranch.events.cloudevents import HeaderMaker, Limits, time_header
 from anabranch.events.decoding import EXPOSURE, Context, decode_context
-from anabranch.events.ids import context_name, output_ids
-from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
+from anabranch.events.ids import context_name, output_hash
+from anabranch.processors.protocol import Batch, Cache, Output, Outputs, Record, State
 from anabranch.specs import Catalog, Status
 from anabranch.specs.explain import nearest
 
@@ -29,8 +29,8 @@ SOURCE: Final = "anabranch/assign"
 """CloudEvents source of assignments and exposures."""
 
 _encode = msgspec.json.Encoder().encode
-_assignment_headers = HeaderMaker(ASSIGNMENT, SOURCE).make
-_exposure_headers = HeaderMaker(EXPOSURE, SOURCE).make
+_ASSIGNMENT_HEADERS = HeaderMaker(ASSIGNMENT, SOURCE).fixed
+_EXPOSURE_HEADERS = HeaderMaker(EXPOSURE, SOURCE).fixed
 
 
 class AssignProcessor:
@@ -70,7 +70,9 @@ class AssignProcessor:
         self._targets = {spec.digest: _Target(evaluator.plan(spec)) for spec in catalog.experiments}
         self._all = tuple(self._targets[spec.digest] for spec in catalog.evaluated())
         self._named: dict[tuple[str, str | None], tuple[_Target]] = {}
-        self._asks = any(target.plan.needs_policy for target in self._targets.values())
+        plans = [target.plan for target in self._targets.values()]
+        self._asks = any(plan.needs_policy for plan in plans)
+        self._reads_more = any(plan.reads_more for plan in plans)
 
     def process(
         self, batch: Batch, state: State, cache: Cache, out: Outputs
@@ -82,19 +84,26 @@ class AssignProcessor:
         out.count("contexts", len(records))
         writer = _Writer(cache, out, self._dedupe_ms)
         if self._asks:
-            return self._assign_asking(records, batch.now, writer)
+            return self._assign_asking(records, batch.now, writer, out)
         for record in records:
             try:
                 event, targets = self._open(record, batch.now)
-                context, time = _context(event), event.time
-                found = [target.plan.evaluate(context, time) for target in targets]
+                time = event.time
+                if self._reads_more:
+                    context = _context(event)
+                    found = [target.plan.evaluate(context, time) for target in targets]
+                else:
+                    who = event.data
+                    found = [target.plan.allocate(who, time) for target in targets]
                 writer.write(event, targets, found)
             except InvalidEventError as error:
                 out.dead_letter(record, error)
-        writer.count()
+        writer.flush()
         return None
 
-    async def _assign_asking(self, records: Sequence[Record], now: int, writer: _Writer) -> None:
+    async def _assign_asking(
+        self, records: Sequence[Record], now: int, writer: _Writer, out: Outputs
+    ) -> None:
         evaluate = self._evaluator.evaluate
         for record in records:
             try:
@@ -103,8 +112,8 @@ class AssignProcessor:
                 found = [await evaluate(target.plan, context, time) for target in targets]
                 writer.write(event, targets, found)
             except InvalidEventError as error:
-                writer.out.dead_letter(record, error)
-        writer.count()
+                out.dead_letter(record, error)
+        writer.flush()
 
     def _open(self, record: Record, now: int) -> tuple[Context, tuple[_Target, ...]]:
         """The context, and the experiments that it asks for."""
@@ -188,7 +197,7 @@ class _Target:
 
 
 class _Writer:
-    """Writes the outputs of a batch and counts them."""
+    """Makes the outputs of a batch and counts them."""
 
     __slots__ = (
         "_assignments",
@@ -196,18 +205,19 @@ class _Writer:
         "_dedupe_ms",
         "_errors",
         "_exposures",
+        "_out",
         "_repeated",
         "_undecided",
         "_unitless",
-        "out",
     )
 
     def __init__(self, cache: Cache, out: Outputs, dedupe_ms: int) -> None:
-        self.out = out
+        self._out = out
         self._cache = cache
         self._dedupe_ms = dedupe_ms
-        self._assignments = self._exposures = self._repeated = self._unitless = 0
-        self._undecided = self._errors = 0
+        self._assignments: list[Output] = []
+        self._exposures: list[Output] = []
+        self._repeated = self._unitless = self._undecided = self._errors = 0
 
     def write(
         self, event: Context, targets: Sequence[_Target], evaluations: Sequence[Evaluation]
@@ -217,12 +227,7 @@ class _Writer:
         Raises:
             MissingUnitError: No experiment finds its unit in the context; nothing was written.
         """
-        for evaluation in evaluations:
-            if evaluation.unit is not None:
-                break
-        else:
-            _require_unit(event, targets)
-        send, time, expose = self.out.send, event.time, event.data.exposure
+        time, expose = event.time, event.data.exposure
         context = context_name(event.source, event.id)
         stamp = time_header(time)
         last, unit_bytes, unit_json = "", b"", b""
@@ -238,43 +243,56 @@ class _Writer:
                 self._errors += evaluation.expression_errors
             before, after = target.parts(evaluation)
             run = target.run
-            assignment_id, exposure_id = output_ids(context, run)
-            self._assignments += 1
-            send(
-                "assignments",
-                unit_bytes + target.suffix,
-                before + unit_json + after,
-                _assignment_headers(assignment_id, stamp),
-                time,
+            hashed = output_hash(context, run)
+            self._assignments.append(
+                (
+                    unit_bytes + target.suffix,
+                    before + unit_json + after,
+                    [*_ASSIGNMENT_HEADERS, ("ce_id", b"assignment-" + hashed), stamp],
+                    time,
+                )
             )
-            if not (expose and evaluation.enrolled):
-                continue
-            name = unit, run, evaluation.variant.id
-            told = self._cache.get(name)
-            if told is not None and told <= time < told + self._dedupe_ms:
-                self._repeated += 1
-                continue
-            self._cache.put(name, time)
-            self._exposures += 1
-            send(
-                "exposures",
-                unit_bytes,
-                before + unit_json + b"}",
-                _exposure_headers(exposure_id, stamp),
-                time,
-            )
+            if expose and evaluation.enrolled:
+                self._expose(
+                    (unit, run, evaluation.variant.id),
+                    (
+                        unit_bytes,
+                        before + unit_json + b"}",
+                        [*_EXPOSURE_HEADERS, ("ce_id", b"exposure-" + hashed), stamp],
+                        time,
+                    ),
+                )
+        if not last:
+            self._unitless -= len(targets)
+            _require_unit(event, targets)
 
-    def count(self) -> None:
+    def _expose(self, name: tuple[str, bytes, str], exposure: Output) -> None:
+        """Tell the exposure, unless it was told not long ago."""
+        time = exposure[3]
+        told = self._cache.get(name)
+        if told is not None and told <= time < told + self._dedupe_ms:
+            self._repeated += 1
+            return
+        self._cache.put(name, time)
+        self._exposures.append(exposure)
+
+    def flush(self) -> None:
+        """Put out what was made."""
+        out = self._out
+        if self._assignments:
+            out.send_all("assignments", self._assignments)
+        if self._exposures:
+            out.send_all("exposures", self._exposures)
         for name, n in (
-            ("assignments", self._assignments),
-            ("exposures", self._exposures),
+            ("assignments", len(self._assignments)),
+            ("exposures", len(self._exposures)),
             ("repeated_exposures", self._repeated),
             ("assignments_without_unit", self._unitless),
             ("undecided_policies", self._undecided),
             ("expression_errors", self._errors),
         ):
             if n:
-                self.out.count(name, n)
+                out.count(name, n)
 
 
 def _require_unit(event: Context, targets: Sequence[_Target]) -> None:

@@ -7,13 +7,16 @@ source offsets together, or drops them all and calls again with the same records
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from anabranch.events.records import Headers, Record
 
-__all__ = ["Batch", "Cache", "Headers", "Outputs", "Processor", "Record", "State"]
+__all__ = ["Batch", "Cache", "Headers", "Output", "Outputs", "Processor", "Record", "State"]
+
+Output = tuple[bytes | None, bytes | None, Headers, int | None]
+"""Key, value, headers, timestamp in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,10 @@ class Outputs(Protocol):
         timestamp: int | None = None,
     ) -> None:
         """Add a record; the key decides the partition by Kafka's default murmur2."""
+        ...
+
+    def send_all(self, topic: str, outputs: Iterable[Output]) -> None:
+        """As :meth:`send` of each; for the many records of a batch."""
         ...
 
     def dead_letter(self, record: Record, error: BaseException) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import faust
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -17,7 +17,11 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 
+from anabranch.engine.outbox import Entry
 from anabranch.errors import OutcomeUnknownError
+
+if TYPE_CHECKING:
+    from aiokafka.producer.message_accumulator import BatchBuilder
 
 
 async def wait_for_producer_id(producer: AIOKafkaProducer) -> None:
@@ -46,6 +50,24 @@ def sender_failure(producer: AIOKafkaProducer) -> BaseException | None:
         return None
     failure: BaseException | None = sender.exception()
     return failure
+
+
+def fill(batch: BatchBuilder, entries: Sequence[Entry]) -> int:
+    """Append entries to an empty batch until it is full, and close it; returns how many it took.
+
+    The batch's own ``append`` costs as much again as what it calls. A first record is taken
+    whatever its size; the broker refuses one that is too large.
+    """
+    append = batch._builder.append  # noqa: SLF001
+    count = 0
+    for key, value, headers, timestamp in entries:
+        listed = headers if type(headers) is list else list(headers)
+        if append(count, timestamp, key, value, listed) is None:
+            break
+        count += 1
+    batch._relative_offset = count  # noqa: SLF001
+    batch.close()
+    return count
 
 
 async def try_login(bootstrap: str, security: Mapping[str, Any]) -> None:

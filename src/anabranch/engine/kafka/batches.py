@@ -6,11 +6,12 @@ sent as a whole costs about one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
 
+from anabranch.engine.kafka import _private
 from anabranch.engine.murmur2 import partitions_of
 from anabranch.engine.outbox import Entry
 
@@ -36,46 +37,30 @@ def partition_batches(
         entries: Key, value, headers, timestamp of each.
         keyless: Partition number of records without a key, modulo the count.
     """
-    fillers = [BatchFiller(producer) for _ in range(partitions)]
-    numbers = iter(partitions_of([e[0] for e in entries if e[0] is not None], partitions))
     own = keyless % partitions
-    for key, value, headers, timestamp in entries:
-        fillers[own if key is None else next(numbers)].append(key, value, headers, timestamp)
-    closed = {TopicPartition(topic, n): filler.close() for n, filler in enumerate(fillers)}
-    return {tp: batches for tp, batches in closed.items() if batches}
+    by_partition: list[list[Entry]] = [[] for _ in range(partitions)]
+    keys = [entry[0] for entry in entries if entry[0] is not None]
+    numbers = partitions_of(keys, partitions)
+    if len(keys) == len(entries):
+        for entry, number in zip(entries, numbers, strict=True):
+            by_partition[number].append(entry)
+    else:
+        keyed = iter(numbers)
+        for entry in entries:
+            by_partition[own if entry[0] is None else next(keyed)].append(entry)
+    return {
+        TopicPartition(topic, number): full_batches(producer, of_partition)
+        for number, of_partition in enumerate(by_partition)
+        if of_partition
+    }
 
 
-class BatchFiller:
-    """Appends records to batches of one partition, beginning a new one when one is full."""
-
-    __slots__ = ("_append", "_batches", "_producer")
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
-        self._batches: list[BatchBuilder] = []
-        self._append: Callable[..., object | None] | None = None
-
-    def append(
-        self,
-        key: bytes | None,
-        value: bytes | None,
-        headers: Sequence[tuple[str, bytes]],
-        timestamp: int | None,
-    ) -> None:
-        if type(headers) is not list:
-            headers = list(headers)
-        append = self._append
-        if (
-            append is None
-            or append(key=key, value=value, headers=headers, timestamp=timestamp) is None
-        ):
-            batch = self._producer.create_batch()
-            self._batches.append(batch)
-            self._append = batch.append
-            batch.append(key=key, value=value, headers=headers, timestamp=timestamp)
-
-    def close(self) -> list[BatchBuilder]:
-        """No more records; the batches, none if there was no record."""
-        for batch in self._batches:
-            batch.close()
-        return self._batches
+def full_batches(producer: AIOKafkaProducer, entries: Sequence[Entry]) -> list[BatchBuilder]:
+    """Entries of one partition as closed batches, each as full as it may be."""
+    batches = []
+    begin = 0
+    while begin < len(entries):
+        batch = producer.create_batch()
+        begin += _private.fill(batch, entries[begin:] if begin else entries)
+        batches.append(batch)
+    return batches

@@ -19,7 +19,7 @@ from aiokafka.errors import (
 )
 
 from anabranch.engine.kafka import _private, access
-from anabranch.engine.kafka.batches import BatchFiller, partition_batches
+from anabranch.engine.kafka.batches import full_batches, partition_batches
 from anabranch.engine.kafka.client import KafkaClient
 from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll
@@ -224,11 +224,10 @@ class KafkaPort:
                 producer, topic, self._counts[topic], entries, keyless=self._partition
             )
         if changes and self._stage.changelog is not None:
-            filler = BatchFiller(producer)
-            for key, value in changes.items():
-                filler.append(key, value, [], None)
             tp = TopicPartition(self._physical(self._stage.changelog), self._partition)
-            built[tp] = filler.close()
+            built[tp] = full_batches(
+                producer, [(key, value, [], None) for key, value in changes.items()]
+            )
         return built
 
     async def _send(

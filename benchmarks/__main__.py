@@ -1,0 +1,54 @@
+"""``python -m benchmarks``: every suite, or those that are named."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from benchmarks import suites
+from benchmarks.contestants import ContestantError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=", ".join(suites.SUITES))
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contestant runs")
+    parser.add_argument("--records", type=int, default=300_000, help="contexts a round")
+    parser.add_argument("--partitions", type=int, default=4, help="of every topic")
+    parser.add_argument("--bootstrap", help="broker; by default one is started")
+    parser.add_argument("--json", action="store_true", help="figures for machines on stdout")
+    given = parser.parse_args(argv)
+    unknown = set(given.suites) - set(suites.SUITES)
+    if unknown:
+        parser.error(f"no such suite: {', '.join(sorted(unknown))}")
+    errors = Console(stderr=True)
+    options = suites.Options(given.rounds, given.records, given.partitions, given.bootstrap)
+    tables = []
+    try:
+        for name in given.suites or suites.SUITES:
+            with errors.status(name) as status:
+                progress = status.update if errors.is_terminal else errors.print
+                tables.append(suites.SUITES[name](options, progress))
+    except ContestantError as error:
+        errors.print(f"error: {error}", style="red", markup=False)
+        return 1
+    if given.json:
+        print(json.dumps([table.as_json() for table in tables], indent=2))
+    else:
+        console = Console()
+        console.print(f"Python {platform.python_version()} on {platform.machine()}")
+        for table in tables:
+            console.print(table.as_rich())
+    missed = [line for table in tables for line in table.missed()]
+    for line in missed:
+        errors.print(line, style="red", markup=False)
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Work A: a context in, one assignment of one running experiment out."""

@@ -1,0 +1,1 @@
+"""Evaluating in-process, without Kafka."""

@@ -1,0 +1,91 @@
+"""Figures side by side, with the floors that the project holds itself to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.table import Table
+
+from benchmarks.contestants import Figures
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Least ratio of a contestant's rate to another's."""
+
+    contestant: str
+    other: str
+    ratio: float
+
+
+@dataclass
+class Comparison:
+    """Contestants that did the same work.
+
+    Attributes:
+        title: What they did.
+        unit: What is counted.
+        figures: By contestant, in the order of the table.
+        floors: What must hold.
+    """
+
+    title: str
+    unit: str
+    figures: Mapping[str, Figures]
+    floors: Sequence[Floor] = field(default=())
+
+    def ratio(self, contestant: str, other: str) -> float:
+        return self.figures[contestant].rate / self.figures[other].rate
+
+    def missed(self) -> list[str]:
+        """A line for every floor that does not hold."""
+        return [
+            f"{floor.contestant} reaches {self.ratio(floor.contestant, floor.other):.2f} of "
+            f"{floor.other}: the floor is {floor.ratio:g}"
+            for floor in self.floors
+            if self.ratio(floor.contestant, floor.other) < floor.ratio
+        ]
+
+    def as_rich(self) -> Table:
+        rounds = max(len(f.rates) for f in self.figures.values())
+        table = Table(
+            title=f"{self.title} (median of {rounds})", box=box.SIMPLE, title_justify="left"
+        )
+        table.add_column("")
+        table.add_column(f"{self.unit}s/s", justify="right")
+        table.add_column(f"CPU µs a {self.unit}", justify="right")
+        names = list(self.figures)
+        for other in names:
+            table.add_column(f"x {other.split(',')[0]}", justify="right")
+        for name in names:
+            found = self.figures[name]
+            ratios = [f"{self.ratio(name, other):.2f}" for other in names]
+            table.add_row(name, f"{found.rate:,.0f}", f"{found.cpu:.2f}", *ratios)
+        return table
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "title": self.title,
+            "unit": self.unit,
+            "contestants": [
+                {
+                    "name": name,
+                    "rate": found.rate,
+                    "cpuMicroseconds": found.cpu,
+                    "rates": found.rates,
+                    "cpuMicrosecondsOfRounds": found.micros,
+                }
+                for name, found in self.figures.items()
+            ],
+            "floors": [
+                {
+                    "contestant": floor.contestant,
+                    "other": floor.other,
+                    "ratio": self.ratio(floor.contestant, floor.other),
+                    "floor": floor.ratio,
+                }
+                for floor in self.floors
+            ],
+        }
