@@ -38,6 +38,7 @@ class ExperimentEvaluator:
         wait_for: How a checker's awaitable is awaited; ``functools.partial(asyncio.wait_for,
             timeout=1.0)`` bounds it. As long as it takes when not given.
         clock: What time it is, for experiments with a schedule, where no ``now`` is given.
+        plans: Of an evaluator over earlier specs: what has not changed is not compiled again.
 
     Attributes:
         undecided: How often each policy could not be decided, by its key.
@@ -51,6 +52,7 @@ class ExperimentEvaluator:
         *,
         wait_for: Callable[[Awaitable[bool]], Awaitable[bool]] = _wait,
         clock: Callable[[], Moment] | None = None,
+        plans: Mapping[str, Plan] | None = None,
     ) -> None:
         self.registry = registry
         self.undecided: Counter[str] = Counter()
@@ -58,7 +60,12 @@ class ExperimentEvaluator:
         self._checker = policy_checker
         self._wait_for = wait_for
         self._clock = clock
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, Plan] = dict(plans or {})
+
+    @property
+    def plans(self) -> Mapping[str, Plan]:
+        """What was compiled so far, by content digest."""
+        return self._plans
 
     async def choose_variant(
         self, context: ExperimentContext | Mapping[str, Any], now: Moment | None = None

@@ -103,6 +103,7 @@ class _Evaluators:
                 catalog.experiments,
                 checker,
                 wait_for=partial(asyncio.wait_for, timeout=_POLICY_TIMEOUT),
+                plans=None if self._latest is None else self._latest[1].plans,
             )
             self._latest = catalog, evaluator
         return self._latest[1]

@@ -49,7 +49,7 @@ def references(catalog: Catalog) -> Iterator[Reference]:
         yield from _policies(spec, catalog)
         yield from _prerequisites(spec, catalog)
     running = catalog.running()
-    for one, other in combinations(running, 2):
+    for one, other in combinations([s for s in running if s.layer or s.holdout], 2):
         yield from _layers(one, other)
         yield from _holdouts(one, other)
     yield from _circles(catalog, running)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Iterator
 from typing import Generic, Self, TypeVar
 
@@ -33,6 +34,7 @@ class Registry(Generic[T]):
     def __init__(self, specs: Iterable[T] = ()) -> None:
         self._specs: dict[tuple[str, str], T] = {}
         self._latest: dict[str, T] = {}
+        self._versions: dict[str, list[T]] = {}
         for spec in specs:
             self.register(spec)
 
@@ -49,6 +51,8 @@ class Registry(Generic[T]):
                 "new version, or take one away"
             )
         self._specs[name] = spec
+        versions = self._versions.setdefault(spec.key, [])
+        insort(versions, spec, key=lambda one: version_key(one.version))
         latest = self._latest.get(spec.key)
         if latest is None or version_key(latest.version) < version_key(spec.version):
             self._latest[spec.key] = spec
@@ -89,8 +93,7 @@ class Registry(Generic[T]):
 
     def versions(self, key: str) -> list[T]:
         """All versions of a key, the oldest first."""
-        found = [spec for spec in self._specs.values() if spec.key == key]
-        return sorted(found, key=lambda spec: version_key(spec.version))
+        return list(self._versions.get(key, ()))
 
     def latest(self) -> list[T]:
         """The latest version of each key, in order of the keys' first registration."""
