@@ -40,6 +40,9 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 class TokenError(AuthenticationFailedError):  # type: ignore[misc]
     """No token can be had; aiokafka takes it as a failed login and tries again."""
 
+    def __str__(self) -> str:
+        return str(self.args[0])
+
 
 class _Tokens(AbstractTokenProvider):  # type: ignore[misc]
     def __init__(self) -> None:
