@@ -31,7 +31,6 @@ from anabranch.processors.protocol import Record
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
     from aiokafka.producer.message_accumulator import BatchBuilder
-    from aiokafka.structs import RecordMetadata
 
 log = logging.getLogger(__name__)
 
@@ -236,14 +235,18 @@ class KafkaPort:
         batches: Mapping[TopicPartition, Sequence[BatchBuilder]],
         offsets: Mapping[TopicPartition, int],
     ) -> None:
+        """Offsets first, then all partitions at once.
+
+        A broker checks a batch against the transaction, and answers NOT_ENOUGH_REPLICAS while the
+        transaction is just taking in a partition or a group (KIP-890): the batch would be sent
+        twice.
+        """
+        await producer.send_offsets_to_transaction(offsets, self._group)
         futures = [
             await producer.send_batch(batch, tp.topic, partition=tp.partition)
             for tp, ready in batches.items()
             for batch in ready
         ]
-        for future in futures:
-            future.add_done_callback(_retrieve)
-        await producer.send_offsets_to_transaction(offsets, self._group)
         for result in await asyncio.gather(*futures, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
@@ -258,9 +261,3 @@ class KafkaPort:
                 await asyncio.wait_for(client.stop(), 5)
             except Exception as error:  # noqa: BLE001 - closing must never stop the worker
                 log.warning("%s: closing %s: %r", self._id, type(client).__name__, error)
-
-
-def _retrieve(future: asyncio.Future[RecordMetadata]) -> None:
-    """Take note of a failure: when the offsets fail first, nobody waits for this one."""
-    if not future.cancelled():
-        future.exception()
