@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import faust
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.conn import collect_hosts, create_conn
-from aiokafka.errors import KafkaError
+from aiokafka import conn as aiokafka_conn
+from aiokafka.conn import AIOKafkaConnection, collect_hosts
+from aiokafka.errors import AuthenticationFailedError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 
 from anabranch.engine.outbox import Entry
@@ -79,15 +81,46 @@ async def try_login(bootstrap: str, security: Mapping[str, Any]) -> None:
     """
     failure: Exception | None = None
     for host, port, _ in collect_hosts(bootstrap):
+        connection = AIOKafkaConnection(host, port, request_timeout_ms=5000, **security)
         try:
-            connection = await create_conn(host, port, request_timeout_ms=5000, **security)
+            await connection.connect()
         except (OSError, KafkaError) as error:
             failure = error
         else:
-            connection.close()
             return
+        finally:
+            await _closed(connection)
     if failure is not None:
         raise failure
+
+
+async def _closed(connection: AIOKafkaConnection) -> None:
+    """Close, and wait until the socket is, which over TLS takes a message there and back."""
+    opened = getattr(connection, "_protocol", None) is not None
+    closed = connection.close()
+    if opened and closed is not None:
+        await asyncio.wait([closed], timeout=1.0)
+
+
+class _HeardOut(aiokafka_conn.OAuthAuthenticator):  # type: ignore[misc]
+    """Listens to the answer to a token, which aiokafka takes for a yes whatever it is.
+
+    A refusal is an answer too, and the only one that is not empty (RFC 7628, section 3.2.2). Not
+    heard, it looks like a cluster without brokers.
+    """
+
+    async def step(self, payload: bytes | None) -> Any:
+        if self._token_sent and payload:
+            status = re.search(rb'"status"\s*:\s*"([A-Za-z0-9_ -]{1,80})"', payload)
+            said = f" ({status[1].decode()})" if status else ""
+            raise AuthenticationFailedError(
+                f"the token is not accepted{said}. Has it expired? Does the broker trust its "
+                "issuer, take its audience and find its subject?"
+            )
+        return await super().step(payload)
+
+
+aiokafka_conn.OAuthAuthenticator = _HeardOut
 
 
 class _NoLogins(logging.Filter):

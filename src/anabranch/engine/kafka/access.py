@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from asyncio import IncompleteReadError
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     IllegalSaslStateError,
     KafkaError,
+    SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
     UnsupportedSaslMechanismError,
@@ -23,7 +25,13 @@ from anabranch.errors import KafkaAccessError
 if TYPE_CHECKING:
     from anabranch.engine.kafka.client import KafkaClient
 
-_LOGIN = (AuthenticationFailedError, UnsupportedSaslMechanismError, IllegalSaslStateError)
+_LOGIN = (
+    AuthenticationFailedError,
+    SaslAuthenticationFailed,
+    UnsupportedSaslMechanismError,
+    IllegalSaslStateError,
+)
+_HUNG_UP = (IncompleteReadError, ConnectionResetError, ssl.SSLEOFError)
 _ADVICE = "Grant it: docs/security.md lists the rights of every stage and command"
 
 
@@ -74,20 +82,38 @@ async def login_refused(client: KafkaClient) -> KafkaAccessError | None:
     """
     try:
         await _private.try_login(client.bootstrap, client.security.for_aiokafka())
-    except ssl.SSLError as error:
-        reason = getattr(error, "verify_message", "") or error.reason or str(error)
-        return KafkaAccessError(
+    except (OSError, KafkaError) as error:
+        for cause in _causes(error):
+            said = _kept_out(cause, client)
+            if said is not None:
+                return KafkaAccessError(said)
+    return None
+
+
+def _kept_out(cause: BaseException, client: KafkaClient) -> str | None:
+    security = client.security
+    if isinstance(cause, _LOGIN):
+        return (
+            f"{client.bootstrap} refuses the login of {security.principal} by "
+            f"{security.mechanism}: {_plain(cause)}"
+        )
+    if isinstance(cause, _HUNG_UP):
+        return (
+            f"{client.bootstrap} takes the connection and ends it at once: is {security.protocol} "
+            "what it speaks there? ANABRANCH_SECURITY_PROTOCOL says it"
+        )
+    if isinstance(cause, ssl.SSLError):
+        reason = getattr(cause, "verify_message", "") or _words(cause.reason) or str(cause)
+        return (
             f"no TLS connection to {client.bootstrap}: {reason}. Check ANABRANCH_SECURITY_PROTOCOL"
             " and the certificates that ANABRANCH_SSL_… name"
         )
-    except (OSError, KafkaError) as error:
-        for cause in _causes(error):
-            if isinstance(cause, _LOGIN):
-                return KafkaAccessError(
-                    f"{client.bootstrap} refuses the login of {client.security.principal} by "
-                    f"{client.security.mechanism}: {_plain(cause)}"
-                )
     return None
+
+
+def _words(reason: str | None) -> str:
+    """``TLSV13_ALERT_CERTIFICATE_REQUIRED`` for people."""
+    return (reason or "").replace("_", " ").lower()
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
