@@ -8,7 +8,9 @@
     │   ├── SpecValidationError        a field is missing, unknown or of the wrong kind
     │   ├── SpecReferenceError         a spec names another that is not there
     │   ├── DuplicateSpecError         two specs share a key and version
-    │   └── UnknownSpecError           a registry has no such key or version
+    │   ├── UnknownSpecError           a registry has no such key or version
+    │   └── OverrideError              a variant's override cannot be applied or taken back
+    │       └── OverrideConflictError  two experiments change the same path of the same target
     ├── LifecycleError                 a spec may not be changed as asked
     │   ├── IllegalTransitionError     its state does not allow it; the message says what it does
     │   └── PublishConflictError       somebody else has published meanwhile, and who
@@ -71,6 +73,14 @@ class DuplicateSpecError(SpecError):
 
 class UnknownSpecError(SpecError, LookupError):
     """A registry has no spec of that key, or not in that version."""
+
+
+class OverrideError(SpecError):
+    """A variant's override cannot be applied, or not taken back exactly; the message says why."""
+
+
+class OverrideConflictError(OverrideError):
+    """Two experiments that a unit can be in together change the same path of the same target."""
 
 
 # -- lifecycle --------------------------------------------------------------------------------

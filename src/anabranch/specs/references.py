@@ -8,17 +8,24 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
 from anabranch.errors import SpecReferenceError
-from anabranch.specs.experiment import ExperimentSpec, Status, SuccessMetric, TargetedAllocation
+from anabranch.specs.experiment import (
+    ExperimentSpec,
+    Status,
+    SuccessMetric,
+    TargetedAllocation,
+    TelemetryEventRef,
+)
 from anabranch.specs.explain import Path, nearest, spell
+from anabranch.specs.overrides import conflicts
 from anabranch.specs.registry import ExperimentRegistry, PolicyRegistry, TelemetryRegistry
 from anabranch.specs.traffic import Prerequisite
 
 if TYPE_CHECKING:
     from anabranch.specs.catalog import Catalog
 
-__all__ = ["Reference", "metric_property", "overlap", "references"]
+__all__ = ["Reference", "denominator_property", "metric_property", "overlap", "references"]
 
-Kind = Literal["metric", "policy", "layer", "holdout", "prerequisite"]
+Kind = Literal["metric", "policy", "layer", "holdout", "prerequisite", "override"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ class Reference:
 def references(catalog: Catalog) -> Iterator[Reference]:
     """Every reference that does not hold, of every experiment that is not retired.
 
-    Layers and holdouts are held against each other for running experiments only.
+    Layers, holdouts and overrides are held against each other for running experiments only.
     """
     for spec in catalog.experiments:
         if spec.status is Status.RETIRED:
@@ -53,6 +60,7 @@ def references(catalog: Catalog) -> Iterator[Reference]:
         yield from _layers(one, other)
         yield from _holdouts(one, other)
     yield from _circles(catalog, running)
+    yield from _overrides(running)
 
 
 def overlap(one: ExperimentSpec, other: ExperimentSpec) -> bool:
@@ -192,6 +200,11 @@ def _layers(one: ExperimentSpec, other: ExperimentSpec) -> Iterator[Reference]:
             f" holds {low} to {high} of {first.key}, which Experiment {one.meta.label} holds too: "
             "give each a part of its own, or schedules that do not overlap",
         )
+
+
+def _overrides(running: list[ExperimentSpec]) -> Iterator[Reference]:
+    for conflict in conflicts(running):
+        yield Reference("override", conflict.other.experiment, conflict.place, conflict.message)
 
 
 def _holdouts(one: ExperimentSpec, other: ExperimentSpec) -> Iterator[Reference]:
