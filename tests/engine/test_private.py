@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from importlib.metadata import version
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import conn as aiokafka_conn
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.producer.sender import Sender
 from aiokafka.producer.transaction_manager import TransactionManager
+from aiokafka.protocol import admin
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
 
@@ -64,3 +69,31 @@ def test_a_full_batch_says_how_many_records_it_took():
 def test_a_first_record_is_taken_whatever_its_size():
     batch = BatchBuilder(1_024, 0)
     assert _private.fill(batch, [(None, b"x" * 5_000, [], 1)]) == 1
+
+
+def test_the_answer_to_a_token_is_given_to_the_authenticator_and_heard():
+    assert "authenticator.step(auth_bytes)" in inspect.getsource(AIOKafkaConnection)
+    assert "return OAuthAuthenticator(" in inspect.getsource(AIOKafkaConnection.authenticator_oauth)
+    assert aiokafka_conn.OAuthAuthenticator is _private._HeardOut
+    assert "if self._token_sent:" in inspect.getsource(_private._HeardOut.__mro__[1].step)
+
+
+def test_a_connection_says_when_its_socket_is_closed():
+    assert "return self._closed_fut" in inspect.getsource(AIOKafkaConnection.close)
+    assert "self._protocol = reader, writer, protocol" in inspect.getsource(
+        AIOKafkaConnection.connect
+    )
+
+
+def test_logins_are_logged_by_their_requests_alone():
+    source = inspect.getsource(aiokafka_conn)
+    assert "class SaslAuthenticateRequest_v1" in inspect.getsource(admin)
+    assert "log = logging.getLogger(__name__)" in source
+    assert _private._NoLogins in map(type, logging.getLogger(aiokafka_conn.__name__).filters)
+
+
+def test_the_coordinator_keeps_why_the_group_does_not_take_us():
+    source = inspect.getsource(GroupCoordinator)
+    assert "self._pending_exception = " in source
+    assert "self._coordination_task = create_task" in source
+    assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer.start)

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka import conn as aiokafka_conn
 from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import AuthenticationFailedError, KafkaError
+from aiokafka.protocol.admin import ApiVersionRequest
 from faust.transport.drivers import aiokafka as driver
 
 from anabranch.engine.outbox import Entry
@@ -84,6 +85,8 @@ async def try_login(bootstrap: str, security: Mapping[str, Any]) -> None:
         connection = AIOKafkaConnection(host, port, request_timeout_ms=5000, **security)
         try:
             await connection.connect()
+            # A listener that wants a login lets everybody ask for its versions, but only once.
+            await connection.send(ApiVersionRequest())
         except (OSError, KafkaError) as error:
             failure = error
         else:
