@@ -27,6 +27,7 @@ from anabranch.runtime import (
     build_stages,
     latest_values,
 )
+from anabranch.runtime.process import settle
 from anabranch.settings import Settings, load_settings
 from anabranch.specs import Catalog
 
@@ -75,6 +76,7 @@ async def _replay(
     files: list[Path], settings: Settings, catalog: Catalog, workers: int, *, keep: bool
 ) -> tuple[list[bytes], dict[str, int]]:
     async with _pipeline(settings, catalog, workers, keep=keep) as pipeline:
+        settle()
         with _progress() as progress:
             await _publish(pipeline, files, progress)
             await _drain(pipeline, progress)

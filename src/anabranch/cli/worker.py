@@ -23,6 +23,7 @@ from anabranch.runtime import (
     kafka_worker,
 )
 from anabranch.runtime.kafka import topic_settings
+from anabranch.runtime.process import settle
 from anabranch.settings import Settings, load_settings
 from anabranch.topology import Names, StageShape, choose_stages, topics_of
 from anabranch.web.health import health_app
@@ -65,6 +66,7 @@ async def _work(
         log.info("starting %s with %d running experiments", names, len(live.catalog.running()))
         if not live.catalog:
             log.warning("there are no specs: publish some, or name files by --specs")
+        settle()
         await running.start()
         ready = asyncio.create_task(_say_ready(running, names))
         try:
