@@ -15,7 +15,14 @@ from anabranch.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/README.md", "docs/development.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/README.md",
+    "docs/development.md",
+    "docs/lifecycle.md",
+]
 MADE_LATER = {"docs/images/dashboard.png"}
 
 

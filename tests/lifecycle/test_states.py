@@ -66,7 +66,7 @@ CHANGES_NOTHING_OF_THAT = [
     {"forced": {"user:1": "b"}},
     {"variants": [{"id": "a", "name": "A"}, {"id": "b"}]},
     {"schedule": {"end": "2030-01-01T00:00:00Z"}},
-    {"successMetrics": [metric("order")]},
+    {"successMetrics": [metric("order") | {"target": 0.2}]},
 ]
 
 
@@ -75,6 +75,23 @@ def test_who_gets_what_stays_within_a_version(field):
     after = experiment("a", **CHANGES_WHO_GETS_WHAT[field])
     with pytest.raises(LifecycleError, match=f"and {field} would .* higher meta.version"):
         check_change(experiment("a"), after)
+
+
+REDEFINED = [
+    {"telemetryEvent": {"key": "refund", "version": 1}},
+    {"aggregation": "unique"},
+    {"aggregation": "sum", "property": "price"},
+    {"window": 60},
+]
+
+
+@pytest.mark.parametrize("change", REDEFINED, ids=lambda c: next(iter(c)))
+def test_what_a_metric_of_one_name_adds_up_stays_within_a_version(change):
+    before = experiment("a", successMetrics=[metric("order")])
+    after = experiment("a", successMetrics=[metric("order") | change, metric("refund")])
+    with pytest.raises(LifecycleError, match="and metric 'orders' would"):
+        check_change(before, after)
+    check_change(before, experiment("a", successMetrics=[metric("refund")]))
 
 
 @pytest.mark.parametrize("fields", CHANGES_NOTHING_OF_THAT, ids=lambda f: next(iter(f)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -22,7 +23,10 @@ from anabranch.topology import STAGES, Names
 app = typer.Typer(help="List, show and redrive dead letters.", no_args_is_help=True)
 
 SOURCES = tuple(source for shape in STAGES for source in shape.sources)
+SHOWN = (*SOURCES, "specs")
+"""Refused specs are mended by publishing, not by sending them back."""
 
+Shown = Annotated[str, typer.Argument(help=f"One of {', '.join(SHOWN)}")]
 Source = Annotated[str, typer.Argument(help=f"One of {', '.join(SOURCES)}")]
 Reason = Annotated[str | None, typer.Option(help="Only letters of this reason")]
 
@@ -53,7 +57,7 @@ def list_(
 async def _counts(settings: Settings) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     there = await _there(settings)
-    for source in SOURCES:
+    for source in SHOWN:
         if Names(settings.prefix).topic(f"{source}.dlq") in there:
             async for letter in _letters(settings, source).waiting():
                 counts[source, letter.reason] += 1
@@ -62,7 +66,7 @@ async def _counts(settings: Settings) -> Counter[tuple[str, str]]:
 
 @app.command("show")
 def show(
-    source: Source,
+    source: Shown,
     *,
     bootstrap: options.Bootstrap = None,
     prefix: options.Prefix = None,
@@ -72,7 +76,7 @@ def show(
 ) -> None:
     """Show the latest dead letters of a topic with what was wrong with them."""
     settings = load_settings(bootstrap=bootstrap, prefix=prefix)
-    letters = asyncio.run(_latest(settings, _checked(source), reason, limit))
+    letters = asyncio.run(_latest(settings, _checked(source, SHOWN), reason, limit))
     for letter in letters:
         row = _row(letter)
         if as_json:
@@ -169,16 +173,16 @@ def _letters(settings: Settings, source: str) -> DeadLetters:
     )
 
 
-def _checked(source: str) -> str:
-    if source not in SOURCES:
-        raise TopologyError(f"there is no topic {source!r}: choose from {', '.join(SOURCES)}")
+def _checked(source: str, topics: Sequence[str] = SOURCES) -> str:
+    if source not in topics:
+        raise TopologyError(f"there is no topic {source!r}: choose from {', '.join(topics)}")
     return source
 
 
 async def _there(settings: Settings) -> dict[str, int]:
     names = Names(settings.prefix)
     async with Topics(kafka_client(settings)) as topics:
-        return await topics.partitions(names.topic(f"{source}.dlq") for source in SOURCES)
+        return await topics.partitions(names.topic(f"{source}.dlq") for source in SHOWN)
 
 
 async def _topic_there(settings: Settings, source: str) -> None:

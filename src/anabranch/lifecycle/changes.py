@@ -9,7 +9,7 @@ from typing import Any, Final
 from anabranch.assignment import Evaluation, ExperimentContext, ExperimentEvaluator, Moment, Plan
 from anabranch.errors import LifecycleError
 from anabranch.lifecycle.states import move
-from anabranch.specs import Catalog, ExperimentSpec, Spec, Status, TargetedAllocation
+from anabranch.specs import Catalog, ExperimentSpec, Spec, Status, SuccessMetric, TargetedAllocation
 from anabranch.specs.base import canonical
 from anabranch.specs.explain import Path, spell
 
@@ -61,12 +61,12 @@ def _walk(path: Path, before: Any, after: Any) -> Iterator[Difference]:
 def check_change(before: Spec, after: Spec) -> None:
     """Whether a spec may be published over the same version of itself.
 
-    Who gets what must not change within a version of an experiment that has taken traffic: its
-    results would mix units that were treated differently.
+    Within a version of an experiment that has taken traffic, who gets what must not change, nor
+    what a metric of one name adds up: its results would mix what cannot be compared.
 
     Raises:
         IllegalTransitionError: Its state may not change like this.
-        LifecycleError: It changes who gets what.
+        LifecycleError: It changes who gets what, or what is measured.
     """
     if not isinstance(before, ExperimentSpec) or not isinstance(after, ExperimentSpec):
         return
@@ -80,19 +80,28 @@ def check_change(before: Spec, after: Spec) -> None:
             "variants": (_treatments(before), _treatments(after)),
             "allocation": (before.allocation, after.allocation),
             "unit": (before.unit, after.unit),
+            **{
+                f"metric {name!r}": (_measured(metric), _measured(after.metrics_by_name[name]))
+                for name, metric in before.metrics_by_name.items()
+                if name in after.metrics_by_name
+            },
         }.items()
         if old != new
     ]
     if changed:
         raise LifecycleError(
             f"Experiment {before.meta.label} is {before.status}, and {', '.join(changed)} would "
-            "change within the version, so that its results mix units treated differently: "
-            "publish a higher meta.version, or say --in-place if the results do not matter"
+            "change within the version, so that its results mix what cannot be compared: publish "
+            "a higher meta.version, or say --in-place if the results do not matter"
         )
 
 
 def _treatments(spec: ExperimentSpec) -> list[tuple[object, ...]]:
     return [(v.id, v.weight, v.overrides) for v in spec.variants]
+
+
+def _measured(metric: SuccessMetric) -> tuple[object, ...]:
+    return metric.telemetry_event, metric.aggregation, metric.property, metric.window
 
 
 # -- what units get ---------------------------------------------------------------------------

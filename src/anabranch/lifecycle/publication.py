@@ -137,7 +137,7 @@ def propose(now: Published, wanted: Iterable[Spec], *, in_place: bool = False) -
     Raises:
         DuplicateSpecError: Two have the same name, or a telemetry event is declared twice.
         IllegalTransitionError: An experiment's state may not change like this.
-        LifecycleError: Who gets what would change within a version.
+        LifecycleError: Who gets what, or what is measured, would change within a version.
         SpecReferenceError: A reference would not hold.
     """
     before = now.specs.catalog()

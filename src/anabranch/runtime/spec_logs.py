@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 
 from anabranch.engine.embedded import Log
-from anabranch.engine.kafka import KafkaClient, Topics
+from anabranch.engine.kafka import KafkaClient, Topics, access
 from anabranch.engine.kafka.transactions import transact, transactional
 from anabranch.engine.outbox import ERROR_PREFIX, error_headers
 from anabranch.errors import KafkaUnavailableError, TopologyError
@@ -118,12 +119,15 @@ class KafkaSpecsLog:
         return self._consumer
 
     async def ends(self) -> Mapping[int, int]:
-        ends = await self._open().end_offsets(self._tps)
+        consumer = self._open()
+        with _rights(self._client, [self._topic]):
+            ends = await consumer.end_offsets(self._tps)
         return {tp.partition: end for tp, end in ends.items()}
 
     async def read(self, wait: float) -> tuple[Sequence[Record], Mapping[int, int]]:
         consumer = self._open()
-        polled = await consumer.getmany(timeout_ms=round(wait * 1000))
+        with _rights(self._client, [self._topic]):
+            polled = await consumer.getmany(timeout_ms=round(wait * 1000))
         records = [record for of_partition in polled.values() for record in of_partition]
         return records, {tp.partition: await consumer.position(tp) for tp in self._tps}
 
@@ -153,6 +157,7 @@ async def read_all(client: KafkaClient, names: Collection[str]) -> dict[str, lis
     Raises:
         TopologyError: A topic is missing.
         KafkaUnavailableError: No broker answers.
+        KafkaAccessError: It refuses us, or does not let us read a topic.
     """
     async with Topics(client) as topics:
         counts = await topics.partitions(names)
@@ -166,9 +171,10 @@ async def read_all(client: KafkaClient, names: Collection[str]) -> dict[str, lis
         await consumer.seek_to_beginning(*tps)
         ends = await consumer.end_offsets(tps)
         found: dict[TopicPartition, list[Record]] = {tp: [] for tp in tps}
-        while any([await consumer.position(tp) < ends[tp] for tp in tps]):
-            for tp, records in (await consumer.getmany(timeout_ms=100)).items():
-                found[tp] += records
+        with _rights(client, names):
+            while any([await consumer.position(tp) < ends[tp] for tp in tps]):
+                for tp, records in (await consumer.getmany(timeout_ms=100)).items():
+                    found[tp] += records
     finally:
         await consumer.stop()
     return {
@@ -181,6 +187,18 @@ async def read_all(client: KafkaClient, names: Collection[str]) -> dict[str, lis
         ]
         for name in names
     }
+
+
+@contextmanager
+def _rights(client: KafkaClient, topics: Collection[str]) -> Iterator[None]:
+    """Says which right is missing where the broker does not let us read."""
+    try:
+        yield
+    except KafkaError as error:
+        why = access.refused(error, client, right="READ", topics=topics)
+        if why is None:
+            raise
+        raise why from error
 
 
 def missing_topic(name: str) -> TopologyError:
