@@ -8,6 +8,7 @@ from typing import Final
 
 from benchmarks.assign import suite as assign
 from benchmarks.broker import broker
+from benchmarks.evaluate import suite as evaluate
 from benchmarks.tables import Comparison, Floor
 
 
@@ -42,4 +43,16 @@ def assign_on_kafka(options: Options, progress: Progress) -> Comparison:
     )
 
 
-SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {"assign": assign_on_kafka}
+def evaluate_in_process(options: Options, progress: Progress) -> Comparison:
+    """What an application pays for a variant."""
+    return Comparison(
+        "Evaluate in-process: await evaluator.choose_variant(context)",
+        "evaluation",
+        evaluate.compete(rounds=max(options.rounds, 5), progress=progress),
+    )
+
+
+SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {
+    "evaluate": evaluate_in_process,
+    "assign": assign_on_kafka,
+}

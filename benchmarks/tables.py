@@ -56,12 +56,11 @@ class Comparison:
         table.add_column("")
         table.add_column(f"{self.unit}s/s", justify="right")
         table.add_column(f"CPU µs a {self.unit}", justify="right")
-        names = list(self.figures)
-        for other in names:
+        others = list(dict.fromkeys(floor.other for floor in self.floors))
+        for other in others:
             table.add_column(f"x {other.split(',')[0]}", justify="right")
-        for name in names:
-            found = self.figures[name]
-            ratios = [f"{self.ratio(name, other):.2f}" for other in names]
+        for name, found in self.figures.items():
+            ratios = [f"{self.ratio(name, other):.2f}" for other in others]
             table.add_row(name, f"{found.rate:,.0f}", f"{found.cpu:.2f}", *ratios)
         return table
 

@@ -1,1 +1,1 @@
-"""Evaluating in-process, without Kafka."""
+"""Evaluating in-process, as an application does, without Kafka."""
