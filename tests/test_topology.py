@@ -43,6 +43,7 @@ def test_every_topic_of_a_stage_is_listed(shape):
         ("results", "compact", None),
         ("alerts", "delete", 90),
         ("contexts.dlq", "delete", 30),
+        ("specs.dlq", "delete", 30),
         ("attribute-changelog", "compact", None),
     ],
 )
@@ -50,6 +51,16 @@ def test_retention(topic, cleanup, days):
     config = BY_NAME[topic].config()
     assert config["cleanup.policy"] == cleanup
     assert config.get("retention.ms") == (None if days is None else str(days * 86_400_000))
+
+
+def test_the_audit_is_kept_for_ever_and_superseded_specs_for_a_month():
+    assert BY_NAME["audit"].config() == {"cleanup.policy": "delete", "retention.ms": "-1"}
+    assert BY_NAME["specs"].config()["min.compaction.lag.ms"] == str(30 * 86_400_000)
+
+
+def test_every_stage_reads_the_specs():
+    for shape in STAGES:
+        assert {"specs", "specs.dlq"} <= {topic.name for topic in topics_of([shape])}
 
 
 def test_a_dead_letter_fits_wherever_its_original_fitted():

@@ -136,6 +136,12 @@ def test_a_new_experiment_and_one_with_targeting_rules():
     assert "without attributes" in found.notes[0]
 
 
+def test_prerequisites_on_another_identity_are_met():
+    first = experiment("first", unit=["organizationId"])
+    second = experiment("a", unit=["userId"], prerequisites=[{"experiment": "first"}])
+    assert impact(given(first), given(first, second), "a", NOW, 100).after == 100
+
+
 # -- two people at once -----------------------------------------------------------------------
 
 

@@ -52,7 +52,7 @@ WRONG_EXPRESSION = encode_spec(experiment("a", expression="context.attributes.x 
     [
         (None, GOOD.value, (), SpecLoadError, "kind|key|version"),
         (b"Experiment|a", GOOD.value, (), SpecLoadError, "kind|key|version"),
-        (b"Theme|a|1.0.0", GOOD.value, (), SpecLoadError, "kind|key|version"),
+        (b"Nonsense|a|1.0.0", GOOD.value, (), SpecLoadError, "kind|key|version"),
         (b"\xff|a|1.0.0", GOOD.value, (), SpecLoadError, r"\xff"),
         (GOOD.key, b"{", (), SpecLoadError, "Experiment a 1.0.0: .* not JSON"),
         (GOOD.key, b"\xff", (), SpecLoadError, "not JSON"),

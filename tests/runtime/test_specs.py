@@ -10,7 +10,7 @@ import pytest
 from anabranch.demo import EXPERIMENT, demo_catalog
 from anabranch.lifecycle import encode_spec
 from anabranch.runtime import Message
-from anabranch.specs import Catalog, ExperimentSpec
+from anabranch.specs import Catalog, ExperimentSpec, PolicySpec
 from tests.pipeline.test_dead_letters import completed, context
 from tests.support.clusters import eventually
 from tests.support.pipelines import running
@@ -118,6 +118,39 @@ async def test_specs_may_come_from_the_topic_alone(without_files):
     assert len(found) == 20
     assert await without_files.records("contexts.dlq") == []
     assert await without_files.records("specs.dlq") == []
+
+
+async def test_telemetry_is_taken_from_the_moment_its_spec_is_published(without_files):
+    """Also where the experiment that counts it was published before."""
+    telemetry = list(demo_catalog().telemetry)
+    event = Message("telemetry", None, completed("u0", durationSeconds=9))
+    await without_files.publish([event])
+    await without_files.drain()
+    assert len(await without_files.records("telemetry.dlq")) == 1
+
+    await without_files.publish([*published(the_experiment()), *published(*telemetry), event])
+    await without_files.drain()
+    assert len(await without_files.records("telemetry.dlq")) == 1
+    assert len(await without_files.records("observations")) == 1
+
+
+def staff_only(effect: str) -> PolicySpec:
+    return PolicySpec.model_validate(
+        {
+            "meta": {"key": "staff", "version": 1},
+            "rules": [{"effect": effect, "actions": ["experiment_targeting"]}],
+        }
+    )
+
+
+async def test_a_changed_policy_decides(onboarding):
+    asking = Asking(onboarding)
+    rule = {"variantId": "multi_step", "policy": {"key": "staff"}}
+    guarded = changed(allocation={"type": "targeted", "rules": [rule], "fallback": "control"})
+    await onboarding.publish(published(staff_only("deny"), guarded))
+    await asking.until(lambda a: (a["digest"], a["variant"]) == (guarded.digest, "control"))
+    await onboarding.publish(published(staff_only("allow")))
+    await asking.until(lambda a: (a["digest"], a["variant"]) == (guarded.digest, "multi_step"))
 
 
 BAD = [

@@ -33,6 +33,7 @@ from anabranch.runtime.kafka import kafka_client
 from anabranch.runtime.publishing import KafkaSpecStore
 from anabranch.settings import Settings
 from anabranch.specs import ExperimentSpec, Spec
+from anabranch.specs.documents import KINDS
 from anabranch.specs.explain import nearest
 from anabranch.topology import Names
 
@@ -68,7 +69,7 @@ def find(now: Published, key: str, kind: str | None = None) -> Spec:
         UnknownSpecError: There is none.
     """
     catalog = now.specs.catalog()
-    kinds = ("Experiment", "Telemetry", "Policy") if kind is None else (kind,)
+    kinds = tuple(KINDS) if kind is None else (kind,)
     for one in kinds:
         found = held(catalog, one, key)
         if found is not None:

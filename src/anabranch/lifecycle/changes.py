@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from anabranch.assignment import Evaluation, ExperimentContext, ExperimentEvaluator, Moment, Plan
+from anabranch.assignment.context import IDENTITIES
 from anabranch.errors import LifecycleError
 from anabranch.lifecycle.states import move
 from anabranch.specs import Catalog, ExperimentSpec, Spec, Status, SuccessMetric, TargetedAllocation
@@ -16,6 +17,9 @@ from anabranch.specs.explain import Path, spell
 __all__ = ["PREVIEW_UNITS", "Difference", "Impact", "check_change", "differences", "impact"]
 
 PREVIEW_UNITS: Final = 10_000
+
+_JUDGED: Final = {"target", "direction", "guardrail"}
+"""Fields of a metric that judge its results and change none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,9 @@ def _treatments(spec: ExperimentSpec) -> list[tuple[object, ...]]:
     return [(v.id, v.weight, v.overrides) for v in spec.variants]
 
 
-def _measured(metric: SuccessMetric) -> tuple[object, ...]:
-    return metric.telemetry_event, metric.aggregation, metric.property, metric.window
+def _measured(metric: SuccessMetric) -> dict[str, Any]:
+    told: dict[str, Any] = canonical(metric)
+    return {name: value for name, value in told.items() if name not in _JUDGED}
 
 
 # -- what units get ---------------------------------------------------------------------------
@@ -144,7 +149,7 @@ def impact(
         after: What will hold.
         key: The experiment's.
         now: When, for schedules and ramps.
-        units: How many to try; they carry an identity and nothing else.
+        units: How many to try; they carry identities and nothing else.
     """
     old, new = _Version(before, key), _Version(after, key)
     counts = dict.fromkeys(("before", "after", "moved", "joined", "left"), 0)
@@ -193,7 +198,7 @@ class _Version:
             {
                 "experiment": self.spec.key,
                 "version": self.version,
-                self.spec.unit[0]: f"preview-{unit}",
+                **dict.fromkeys(IDENTITIES, f"preview-{unit}"),
             }
         )
         found = self._plan.evaluate(context, now)

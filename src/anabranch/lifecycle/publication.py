@@ -10,7 +10,8 @@ from anabranch.lifecycle.audit import AuditEntry
 from anabranch.lifecycle.changes import Difference, check_change, differences
 from anabranch.lifecycle.fold import Specs
 from anabranch.lifecycle.wire import SpecName
-from anabranch.specs import Catalog, Spec
+from anabranch.specs import Catalog, ExperimentSpec, Spec
+from anabranch.specs.version import version_key
 
 __all__ = ["Proposed", "Publication", "Published", "held", "propose"]
 
@@ -165,11 +166,10 @@ def propose(now: Published, wanted: Iterable[Spec], *, in_place: bool = False) -
 
 def held(catalog: Catalog, kind: str, key: str) -> Spec | None:
     """The version that holds: of an experiment the current one, of others the latest."""
-    if kind == "Experiment":
+    if kind == ExperimentSpec.kind:
         return catalog.current(key) or catalog.experiments.get(key)
-    if kind == "Telemetry":
-        return catalog.telemetry.get(key)
-    return catalog.policies.get(key)
+    versions = [spec for spec in catalog if (spec.kind, spec.key) == (kind, key)]
+    return max(versions, key=lambda spec: version_key(spec.version), default=None)
 
 
 def _with(specs: Specs, more: Sequence[Spec]) -> Catalog:
