@@ -78,7 +78,7 @@ def test_a_folder_is_read_to_its_depth_in_order(tmp_path, write):
          "telemetry_event: {name: x}",
          "successMetrics[0].telemetryEvent.version: is missing"),
         ("kind: Experiment", "kind: experiment", "did you mean 'Experiment'?"),
-        ("kind: Experiment", "kind: DataView", "kind DataView is not supported yet"),
+        ("kind: Experiment", "kind: DataViews", "did you mean 'DataView'"),
         ("kind: Experiment\n", "", "says no 'kind'"),
         ("domain: onboarding", "title: again", "'title' is given twice: keep one"),
         ("variants:", "variants: ]", "expected"),

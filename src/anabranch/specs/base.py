@@ -88,6 +88,8 @@ def canonical(value: Any) -> Any:
                 if inner == default and not told:
                     continue
             found[field.serialization_alias or to_camel(name)] = canonical(inner)
+        for name, inner in (value.model_extra or {}).items():
+            found[name] = canonical(inner)
         return found
     if isinstance(value, Mapping):
         return {str(key): canonical(inner) for key, inner in value.items()}

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
-from anabranch.errors import SpecError, SpecReferenceError
+from anabranch.errors import SpecReferenceError
 from anabranch.specs.experiment import ExperimentSpec, Status
 from anabranch.specs.policy import PolicySpec
 from anabranch.specs.references import metric_property, references
-from anabranch.specs.registry import ExperimentRegistry, PolicyRegistry, TelemetryRegistry
+from anabranch.specs.registry import (
+    ExperimentRegistry,
+    PolicyRegistry,
+    Registry,
+    TelemetryRegistry,
+)
 from anabranch.specs.spec import Spec
 from anabranch.specs.telemetry import TelemetrySpec
 
@@ -24,6 +29,8 @@ class Catalog:
     experiments: ExperimentRegistry = field(default_factory=ExperimentRegistry)
     telemetry: TelemetryRegistry = field(default_factory=TelemetryRegistry)
     policies: PolicyRegistry = field(default_factory=PolicyRegistry)
+    others: dict[str, Registry[Spec]] = field(default_factory=dict)
+    """Context schemas and the applications' own specs, by kind."""
 
     @classmethod
     def of(cls, specs: Iterable[Spec]) -> Self:
@@ -42,7 +49,6 @@ class Catalog:
 
         Raises:
             DuplicateSpecError: there is one with the same key and version.
-            SpecError: a catalog holds no such kind.
         """
         if isinstance(spec, ExperimentSpec):
             self.experiments.register(spec)
@@ -51,15 +57,36 @@ class Catalog:
         elif isinstance(spec, PolicySpec):
             self.policies.register(spec)
         else:
-            raise SpecError(f"a catalog holds no {type(spec).__name__}")
+            if spec.kind not in self.others:
+                self.others[spec.kind] = Registry(kind=spec.kind)
+            self.others[spec.kind].register(spec)
+
+    def find(self, kind: str, key: str, version: int | str | None = None) -> Spec | None:
+        """The spec of that kind, key and version; the latest where none is given."""
+        registry = self.of_kind(kind)
+        return None if registry is None else registry.get(key, version)
+
+    def of_kind(self, kind: str) -> Registry[Any] | None:
+        """The registry of a kind; None where there is no spec of it."""
+        known: dict[str, Registry[Any]] = {
+            "Experiment": self.experiments,
+            "Telemetry": self.telemetry,
+            "Policy": self.policies,
+            **self.others,
+        }
+        found = known.get(kind)
+        return found or None
 
     def __iter__(self) -> Iterator[Spec]:
         yield from self.experiments
         yield from self.telemetry
         yield from self.policies
+        for registry in self.others.values():
+            yield from registry
 
     def __len__(self) -> int:
-        return len(self.experiments) + len(self.telemetry) + len(self.policies)
+        fixed = len(self.experiments) + len(self.telemetry) + len(self.policies)
+        return fixed + sum(map(len, self.others.values()))
 
     def current(self, key: str) -> ExperimentSpec | None:
         """The version of an experiment that holds: the latest that is no draft.
@@ -89,7 +116,7 @@ class Catalog:
         ]
 
     def problems(self) -> list[SpecReferenceError]:
-        """References that do not hold, of every experiment that is not retired.
+        """References that do not hold, of applications' specs and experiments that are not retired.
 
         Of running experiments also: parts of a layer held twice, holdouts that differ, and
         prerequisites that lead in a circle.

@@ -6,29 +6,46 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from anabranch.errors import SpecLoadError
+from anabranch.specs.context import ContextSpec
 from anabranch.specs.experiment import ExperimentSpec
 from anabranch.specs.explain import nearest
 from anabranch.specs.policy import PolicySpec
 from anabranch.specs.spec import Spec
+from anabranch.specs.targets import (
+    AppConfigSpec,
+    DataViewSpec,
+    FeatureModuleSpec,
+    PresentationSpec,
+    ThemeSpec,
+    WorkflowSpec,
+)
 from anabranch.specs.telemetry import TelemetrySpec
 
 __all__ = ["KINDS", "kind_of", "parse_document"]
 
 KINDS: Final[Mapping[str, type[Spec]]] = {
-    model.kind: model for model in (ExperimentSpec, TelemetrySpec, PolicySpec)
+    model.kind: model
+    for model in (
+        ExperimentSpec,
+        TelemetrySpec,
+        PolicySpec,
+        ContextSpec,
+        FeatureModuleSpec,
+        DataViewSpec,
+        WorkflowSpec,
+        ThemeSpec,
+        PresentationSpec,
+        AppConfigSpec,
+    )
 }
 """Kind, as documents write it, to the model of its spec."""
-
-KINDS_TO_COME: Final = (
-    "FeatureModule", "DataView", "Workflow", "Theme", "Presentation", "AppConfig",
-)  # fmt: skip
 
 
 def kind_of(document: Any) -> type[Spec]:
     """The model that the document's ``kind`` asks for.
 
     Raises:
-        SpecLoadError: it is no object, or has no kind, or one that is not known or supported.
+        SpecLoadError: it is no object, or has no kind, or one that is not known.
     """
     if not isinstance(document, Mapping):
         raise SpecLoadError(
@@ -40,8 +57,6 @@ def kind_of(document: Any) -> type[Spec]:
     model = KINDS.get(kind) if isinstance(kind, str) else None
     if model is not None:
         return model
-    if kind in KINDS_TO_COME:
-        raise SpecLoadError(f"kind {kind} is not supported yet: supported are {', '.join(KINDS)}")
     raise SpecLoadError(f"there is no kind {kind!r}: {nearest(str(kind), KINDS)}")
 
 

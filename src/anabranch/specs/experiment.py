@@ -104,12 +104,21 @@ class TelemetryEventRef(SpecModel):
 
 
 class Override(SpecModel):
-    """What a variant changes: ``target`` is the key of the spec that takes the original's place."""
+    """What a variant changes: with ``config`` the target itself, else what takes its place."""
 
     type: Literal["dataView", "workflow", "theme", "policy", "presentation"]
+    """Which kind of spec the target is."""
     target: Key
+    """Key of the spec that the config changes; without a config, of the spec that takes the
+    original's place."""
     version: Version | None = None
+    """The target's version; the latest when not given."""
     config: JsonObject | None = None
+    """JSON merge patch (RFC 7396) of the target's document: null removes, lists are replaced."""
+
+    @property
+    def label(self) -> str:
+        return self.target if self.version is None else f"{self.target} {self.version}"
 
 
 class Variant(SpecModel):

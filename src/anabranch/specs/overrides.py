@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any
 
-from anabranch.errors import OverrideConflictError, OverrideError
+from anabranch.errors import OverrideConflictError, OverrideError, SpecError
+from anabranch.specs.documents import parse_document
 from anabranch.specs.experiment import ExperimentSpec, Override, Variant
 from anabranch.specs.explain import Path, spell
 from anabranch.specs.patches import ABSENT, Inside, Undo, merge, touched, unmerge
+from anabranch.specs.spec import Spec
 
 __all__ = [
     "KIND_OF_TARGET",
@@ -27,6 +29,7 @@ __all__ = [
     "apply_all",
     "claims",
     "conflicts",
+    "overridden",
     "revert",
     "revert_all",
 ]
@@ -39,9 +42,6 @@ KIND_OF_TARGET: Mapping[str, str] = {
     "presentation": "Presentation",
 }
 """The type that an override gives its target, to that spec's ``kind``."""
-
-IDENTITY: tuple[Path, ...] = (("kind",), ("meta", "key"), ("meta", "name"), ("meta", "version"))
-"""What says which spec it is: an override that changed it would make another spec of it."""
 
 Target = tuple[str, str]
 """Type and key of a target: ``("workflow", "sigil.onboarding.form")``."""
@@ -71,6 +71,25 @@ def revert(patched: Any, undo: Undo) -> Any:
         OverrideError: what the override set has been changed since.
     """
     return unmerge(patched, undo)
+
+
+def overridden(target: Spec, override: Override) -> Spec:
+    """The target spec with the override, valid like any other.
+
+    Raises:
+        OverrideError: with it, the target would be another spec, or none.
+    """
+    document, _ = apply(target.document, override)
+    name = f"of {target.kind} {target.meta.label}"
+    try:
+        found = parse_document(document)
+    except SpecError as error:
+        raise OverrideError(f"makes no valid spec {name}: {error}") from error
+    if (found.kind, found.key, found.version) != (target.kind, target.key, target.version):
+        raise OverrideError(
+            f"makes {found.kind} {found.meta.label} {name}: leave kind, key and version as they are"
+        )
+    return found
 
 
 # -- a stack of overrides over several targets ------------------------------------------------
@@ -119,7 +138,7 @@ def apply_all(
             if target not in now:
                 raise OverrideError(
                     f"Experiment {spec.meta.label}, variant {variant.id!r}: there is no "
-                    f"{KIND_OF_TARGET[override.type]} {override.target} to override: add it to the "
+                    f"{KIND_OF_TARGET[override.type]} {override.label} to override: add it to the "
                     "targets"
                 )
             now[target], undo = apply(now[target], override)

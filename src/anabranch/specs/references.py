@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from anabranch.errors import SpecReferenceError
+from anabranch.errors import SpecError, SpecReferenceError
 from anabranch.specs.experiment import (
+    ExperimentRef,
     ExperimentSpec,
     Status,
     SuccessMetric,
@@ -16,8 +17,10 @@ from anabranch.specs.experiment import (
     TelemetryEventRef,
 )
 from anabranch.specs.explain import Path, nearest, spell
-from anabranch.specs.overrides import conflicts
-from anabranch.specs.registry import ExperimentRegistry, PolicyRegistry, TelemetryRegistry
+from anabranch.specs.overrides import KIND_OF_TARGET, conflicts, overridden
+from anabranch.specs.registry import Registry, TelemetryRegistry
+from anabranch.specs.spec import Spec
+from anabranch.specs.targets import AppConfigSpec, TargetSpec
 from anabranch.specs.traffic import Prerequisite
 
 if TYPE_CHECKING:
@@ -25,27 +28,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Reference", "denominator_property", "metric_property", "overlap", "references"]
 
-Kind = Literal["metric", "policy", "layer", "holdout", "prerequisite", "override"]
+Kind = Literal["metric", "policy", "layer", "holdout", "prerequisite", "override", "experiment"]
 
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One that does not hold: of which experiment, at which field, and what to do."""
+    """One that does not hold: of which spec, at which field, and what to do."""
 
     kind: Kind
-    spec: ExperimentSpec
+    spec: Spec
     path: Path
     message: str
 
     @property
     def error(self) -> SpecReferenceError:
         return SpecReferenceError(
-            f"Experiment {self.spec.meta.label}: {spell(self.path)}{self.message}"
+            f"{self.spec.kind} {self.spec.meta.label}: {spell(self.path)}{self.message}"
         )
 
 
 def references(catalog: Catalog) -> Iterator[Reference]:
-    """Every reference that does not hold, of every experiment that is not retired.
+    """Every reference that does not hold, of applications' specs and experiments not retired.
 
     Layers, holdouts and overrides are held against each other for running experiments only.
     """
@@ -55,6 +58,10 @@ def references(catalog: Catalog) -> Iterator[Reference]:
         yield from _metrics(spec, catalog)
         yield from _policies(spec, catalog)
         yield from _prerequisites(spec, catalog)
+        yield from _targets(spec, catalog)
+    for registry in catalog.others.values():
+        for other in registry:
+            yield from _experiments(other, catalog)
     running = catalog.running()
     for one, other in combinations([s for s in running if s.layer or s.holdout], 2):
         yield from _layers(one, other)
@@ -202,6 +209,57 @@ def _layers(one: ExperimentSpec, other: ExperimentSpec) -> Iterator[Reference]:
         )
 
 
+def _targets(spec: ExperimentSpec, catalog: Catalog) -> Iterator[Reference]:
+    """Where the catalog has specs of the target's kind, the target is there and stays valid."""
+    for v, variant in enumerate(spec.variants):
+        for i, override in enumerate(variant.overrides):
+            kind = KIND_OF_TARGET[override.type]
+            targets = catalog.of_kind(kind)
+            if targets is None:
+                continue
+            path: Path = ("variants", v, "overrides", i)
+            target = targets.get(override.target, override.version)
+            if target is None:
+                yield Reference(
+                    "override",
+                    spec,
+                    (*path, "target"),
+                    f" names {kind} {override.label}, which is not there: "
+                    + _remedy(targets, override.target),
+                )
+                continue
+            try:
+                overridden(target, override)
+            except SpecError as error:
+                yield Reference("override", spec, path, f" {error}")
+
+
+def _experiments(spec: Spec, catalog: Catalog) -> Iterator[Reference]:
+    for path, ref in _named(spec):
+        if catalog.experiments.get(ref.key, ref.version) is None:
+            yield Reference(
+                "experiment",
+                spec,
+                path,
+                f" names Experiment {ref.label}, which is not there: "
+                + _remedy(catalog.experiments, ref.key),
+            )
+
+
+def _named(spec: Spec) -> Iterator[tuple[Path, ExperimentRef]]:
+    """The experiments that an application's spec names, and where."""
+    if isinstance(spec, AppConfigSpec):
+        for field, refs in (
+            ("active", spec.experiments.active),
+            ("paused", spec.experiments.paused),
+        ):
+            for i, ref in enumerate(refs):
+                yield ("experiments", field, i), ref
+    elif isinstance(spec, TargetSpec):
+        for i, ref in enumerate(spec.experiments):
+            yield ("experiments", i), ref
+
+
 def _overrides(running: list[ExperimentSpec]) -> Iterator[Reference]:
     for conflict in conflicts(running):
         yield Reference("override", conflict.other.experiment, conflict.place, conflict.message)
@@ -232,7 +290,7 @@ def _holdouts(one: ExperimentSpec, other: ExperimentSpec) -> Iterator[Reference]
             )
 
 
-def _remedy(registry: PolicyRegistry | ExperimentRegistry, key: str) -> str:
+def _remedy(registry: Registry[Any], key: str) -> str:
     versions = [spec.version for spec in registry.versions(key)]
     if versions:
         return f"its versions are {', '.join(versions)}"

@@ -24,6 +24,7 @@ class Registry(Generic[T]):
 
     Args:
         specs: Registered at once.
+        kind: Of the specs, for messages.
 
     Raises:
         DuplicateSpecError: two have the same key and version.
@@ -31,7 +32,9 @@ class Registry(Generic[T]):
 
     kind = "Spec"
 
-    def __init__(self, specs: Iterable[T] = ()) -> None:
+    def __init__(self, specs: Iterable[T] = (), *, kind: str | None = None) -> None:
+        if kind is not None:
+            self.kind = kind
         self._specs: dict[tuple[str, str], T] = {}
         self._latest: dict[str, T] = {}
         self._versions: dict[str, list[T]] = {}
