@@ -65,6 +65,8 @@ from anabranch.specs import (
     AttributeMatcher,
     Catalog,
     ConsentDefinition,
+    Covariate,
+    Denominator,
     ExperimentRef,
     ExperimentRegistry,
     ExperimentSpec,
@@ -99,6 +101,7 @@ from anabranch.specs import (
     TelemetryRegistry,
     TelemetrySpec,
     Variant,
+    Winsorize,
     load_specs,
 )
 
@@ -109,6 +112,8 @@ __all__ = [
     "AttributeMatcher",
     "Catalog",
     "ConsentDefinition",
+    "Covariate",
+    "Denominator",
     "DuplicateSpecError",
     "EmptyEventError",
     "EngineError",
@@ -189,5 +194,6 @@ __all__ = [
     "UnknownSpecError",
     "UnknownVariantError",
     "Variant",
+    "Winsorize",
     "load_specs",
 ]

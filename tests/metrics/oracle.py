@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from anabranch.metrics.sketch import bin_of
-from anabranch.specs import ExperimentSpec, metric_property
+from anabranch.specs import ExperimentSpec, SuccessMetric, metric_property
 from tests.metrics.shop import CATALOG
 
 
@@ -42,6 +42,30 @@ class Metric:
     sum_squares: Fraction = Fraction(0)
     event_squares: Fraction = Fraction(0)
     bins: Counter[str] = field(default_factory=Counter)
+    capped: Fraction = Fraction(0)
+    beside: Fraction = Fraction(0)
+    beside_squares: Fraction = Fraction(0)
+    cross: Fraction = Fraction(0)
+
+    def take(
+        self, metric: SuccessMetric, counted: list[tuple[int, Any]], second: list[tuple[int, Any]]
+    ) -> None:
+        """A unit: times and values of what counts, and of its second total."""
+        exact = [Fraction(repr(value)) for _, value in counted]
+        worth = _worth(metric, exact)
+        beside = sum((Fraction(repr(value)) for _, value in second), Fraction(0))
+        self.beside += beside
+        self.beside_squares += beside**2
+        self.cross += worth * beside
+        if metric.winsorize:
+            self.capped += worth
+        self.converted += bool(counted)
+        self.events += len(counted)
+        self.sum += sum(exact)
+        self.sum_squares += worth**2 if metric.winsorize else sum(exact) ** 2
+        self.event_squares += sum(value**2 for value in exact)
+        if metric.aggregation.startswith("p"):
+            self.bins.update(bin_of(value) for _, value in counted)
 
     @property
     def figures(self) -> tuple[Any, ...]:
@@ -52,6 +76,10 @@ class Metric:
             self.sum_squares,
             self.event_squares,
             dict(self.bins),
+            self.capped,
+            self.beside,
+            self.beside_squares,
+            self.cross,
         )
 
 
@@ -73,7 +101,9 @@ def recompute(
         shown = [e for e in happened if isinstance(e, Shown) and e.experiment == spec.key]
         if not shown:
             continue
-        used = {m.telemetry_event.key for m in spec.success_metrics}
+        used = {m.telemetry_event.key for m in spec.success_metrics} | {
+            m.denominator.telemetry_event.key for m in spec.success_metrics if m.denominator
+        }
         did = [e for e in happened if isinstance(e, Did) and e.event in used]
         as_of = max([as_of or 0, *(e.time for e in [*shown, *did])])
         variants = {e.variant for e in shown}
@@ -86,47 +116,73 @@ def recompute(
         for size in sizes:
             windows["exposures", size, first // size * size, variant] += 1
         for metric in spec.success_metrics:
-            prop = (
-                metric_property(metric, CATALOG.telemetry)
-                if metric.aggregation not in {"count", "unique"}
-                else None
-            )
+            prop = metric_property(metric, CATALOG.telemetry)
             end = float("inf") if metric.window is None else first + metric.window * 1000
-            counted = []
-            for e in did:
-                value = 1 if prop is None else dict(e.properties).get(prop)
-                if (
-                    e.event == metric.telemetry_event.key
-                    and first <= e.time < end
-                    and value is not None
-                ):
-                    counted.append((e.time, value))
-            if not counted:
+            counted = _counted(did, metric.telemetry_event, prop, first, end)
+            second = []
+            if metric.denominator:
+                over = metric.denominator
+                second = _counted(did, over.telemetry_event, over.property, first, end)
+            if metric.covariate:
+                start = first - metric.covariate.window * 1000
+                second = _counted(did, metric.telemetry_event, prop, start, first)
+            if not counted and not second:
                 continue
-            exact = [Fraction(repr(value)) for _, value in counted]
-            into = metrics[variant, metric.name]
-            into.converted += 1
-            into.events += len(counted)
-            into.sum += sum(exact)
-            into.sum_squares += sum(exact) ** 2
-            into.event_squares += sum(value**2 for value in exact)
-            sketched = metric.aggregation.startswith("p")
-            if sketched:
-                into.bins.update(bin_of(value) for _, value in counted)
-            for size in sizes:
-                for start in {time // size * size for time, _ in counted}:
-                    windows["units", size, start, variant, metric.name] += 1
-                for time, value in counted:
-                    at = (size, time // size * size, variant, metric.name)
-                    windows["events", *at] += 1
-                    window_sums[at] += Fraction(repr(value))
-                    if sketched:
-                        windows["bins", *at, bin_of(value)] += 1
+            metrics[variant, metric.name].take(metric, counted, second)
+            _into_windows(windows, window_sums, sizes, variant, metric, counted, second)
+    zeros = Metric().figures
     return {
         "as_of": as_of,
         "units": dict(units),
         "crossovers": dict(crossovers),
-        "metrics": {name: metric.figures for name, metric in metrics.items()},
+        "metrics": {n: metric.figures for n, metric in metrics.items() if metric.figures != zeros},
         "windows": dict(windows),
         "window_sums": {at: total for at, total in window_sums.items() if total},
     }
+
+
+def _counted(
+    did: Iterable[Did], ref: Any, prop: str | None, start: float, end: float
+) -> list[tuple[int, Any]]:
+    """Time and value of the event's observations within [start, end) that have the property."""
+    found = []
+    for e in did:
+        value = 1 if prop is None else dict(e.properties).get(prop)
+        if e.event == ref.key and start <= e.time < end and value is not None:
+            found.append((e.time, value))
+    return found
+
+
+def _worth(metric: SuccessMetric, values: list[Fraction]) -> Fraction:
+    """What a unit's total counts for."""
+    if metric.aggregation == "unique":
+        return Fraction(bool(values))
+    worth = sum(values, Fraction(0))
+    if metric.winsorize:
+        low, high = metric.winsorize.lower, metric.winsorize.upper
+        worth = worth if low is None else max(worth, Fraction(repr(low)))
+        worth = worth if high is None else min(worth, Fraction(repr(high)))
+    return worth
+
+
+def _into_windows(
+    windows: Counter[tuple[Any, ...]],
+    window_sums: dict[tuple[Any, ...], Fraction],
+    sizes: Iterable[int],
+    variant: str,
+    metric: SuccessMetric,
+    counted: list[tuple[int, Any]],
+    second: list[tuple[int, Any]],
+) -> None:
+    for size in sizes:
+        for start in {time // size * size for time, _ in counted}:
+            windows["units", size, start, variant, metric.name] += 1
+        for time, value in counted:
+            at = (size, time // size * size, variant, metric.name)
+            windows["events", *at] += 1
+            window_sums[at] += Fraction(repr(value))
+            if metric.aggregation.startswith("p"):
+                windows["bins", *at, bin_of(value)] += 1
+        for time, value in second if metric.denominator else ():
+            at = (size, time // size * size, variant, metric.name)
+            window_sums["beside", *at] += Fraction(repr(value))

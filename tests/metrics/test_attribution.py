@@ -85,6 +85,7 @@ class Total:
                 self.windows["units", *at] += cell.units
                 self.windows["events", *at] += cell.events
                 self.sums[at] += Fraction(cell.sum)
+                self.sums["beside", *at] += Fraction(cell.beside)
                 for name, count in cell.bins.items():
                     self.windows["bins", *at, name] += count
 
@@ -101,6 +102,10 @@ class Total:
                     Fraction(m.sum_squares),
                     Fraction(m.event_squares),
                     m.bins,
+                    Fraction(m.capped),
+                    Fraction(m.beside),
+                    Fraction(m.beside_squares),
+                    Fraction(m.cross),
                 )
                 for name, m in self.moments.items()
                 if m

@@ -43,6 +43,11 @@ def delta(at=0, *, source=0, as_of=None, **fields):
     return In("deltas", msgspec.json.encode(made), key=b"checkout")
 
 
+def changed(record, **fields):
+    made = msgspec.json.decode(record.value) | fields
+    return In("deltas", msgspec.json.encode(made), key=fields["experiment"].encode())
+
+
 def bought(amount="5", events=1, units=1, at=0, variant="short", bins=None):
     """A window with orders worth so much."""
     return WindowDelta(
@@ -116,6 +121,73 @@ async def test_the_value_of_a_window_of_a_quantile_metric_comes_from_its_sketch(
     window = WindowDelta(start=T, size=MINUTE, variant="short", metrics={"large orders": cell})
     out = await bench().run(delta(windows=[window]))
     assert out.of("metric-windows")[0].json["value"] == 0.0
+
+
+def per_view(**cell):
+    made = delta(
+        windows=[
+            WindowDelta(
+                start=T,
+                size=MINUTE,
+                variant="on",
+                metrics={"revenue per view": WindowMetricDelta(**cell)},
+            )
+        ]
+    )
+    return changed(made, experiment="banner", version="2.1.0")
+
+
+async def test_the_value_of_a_window_of_a_ratio_is_numerator_over_denominator():
+    b = bench()
+    out = await b.run(per_view(beside="4"))
+    (views,) = (r.json for r in out.of("metric-windows"))
+    assert (views["events"], views["value"]) == (0, 0.0)
+    out = await b.run(per_view(units=1, events=2, sum="9"), per_view(beside="2"))
+    (cell,) = (r.json for r in out.of("metric-windows"))
+    assert (cell["aggregation"], cell["sum"], cell["value"]) == ("ratio", 9.0, 1.5)
+
+
+async def test_a_window_without_a_denominator_has_no_ratio():
+    out = await bench().run(per_view(units=1, events=2, sum="9"))
+    assert out.of("metric-windows")[0].json["value"] is None
+
+
+async def test_results_of_ratios_bounds_and_covariates():
+    on = {
+        "revenue per view": MetricDelta(
+            1, 2, "9", "81", "45", beside="6", beside_squares="20", cross="27"
+        ),
+        "capped revenue": MetricDelta(1, 2, "900", "10000", "405000", capped="100"),
+        "more orders": MetricDelta(1, 2, "2", "4", "2", beside="3", beside_squares="9", cross="6"),
+    }
+    off = {
+        "revenue per view": MetricDelta(
+            1, 1, "2", "4", "4", beside="4", beside_squares="8", cross="4"
+        ),
+        "more orders": MetricDelta(2, 3, "3", "5", "3", beside="1", beside_squares="1", cross="2"),
+    }
+    made = delta(
+        format=2,
+        variants={"on": VariantDelta(3, 0, on), "off": VariantDelta(3, 0, off)},
+    )
+    out = await bench().run(changed(made, experiment="banner", version="2.1.0"))
+    (record,) = out.of("results")
+    found = {metric["name"]: metric for metric in record.json["metrics"]}
+    ratio = found["revenue per view"]
+    assert [(v["sum"], v["denominator"], v["value"]) for v in ratio["variants"]] == [
+        (9.0, 6.0, 1.5),
+        (2.0, 4.0, 0.5),
+    ]
+    assert ratio["comparisons"][0]["difference"] == 1.0
+    assert "adjustment" not in ratio["comparisons"][0]
+    capped = found["capped revenue"]
+    assert [(v["sum"], v["mean"]) for v in capped["variants"]] == [(900.0, 100 / 3), (0.0, 0.0)]
+    assert capped["comparisons"][0]["difference"] == pytest.approx(100 / 3)
+    # Slope of (2, 0, 0) on (3, 0, 0) and of (2, 1, 0) on (1, 0, 0), each around its mean: 5 / (20/3).
+    adjusted = found["more orders"]["comparisons"][0]
+    assert adjusted["adjustment"]["theta"] == pytest.approx(0.75)
+    assert adjusted["adjustment"]["difference"] == pytest.approx(-1 / 3)
+    assert adjusted["difference"] == pytest.approx(-1 / 3 - 0.75 * (1 - 1 / 3))
 
 
 async def test_a_window_closes_once_when_the_watermark_passes_its_end_and_the_lateness():
@@ -366,7 +438,7 @@ def _with_sum(digits):
         (b"{", MalformedEventError),
         (b"\xff", MalformedEventError),
         (b"{}", EventSchemaError),
-        (_json(format=2), EventSchemaError),
+        (_json(format=3), EventSchemaError),
         (_json(experiment="chekout"), UnknownExperimentError),
         (_json(version="3.0.0"), UnknownExperimentError),
         (_json(variants=_with_sum("12,5")), EventSchemaError),

@@ -384,13 +384,16 @@ async def test_results_and_windows_are_those_of_a_batch_recomputation(delivery):
         )
         for metric in results["metrics"]:
             for arm in metric["variants"]:
-                converted, events, total, *_ = expected["metrics"].get(
-                    (arm["id"], metric["name"]), (0, 0, Fraction(0))
-                )
+                figures = expected["metrics"].get((arm["id"], metric["name"]), [0] * 10)
+                converted, events, total = figures[:3]
+                beside = figures[7]
                 if metric["aggregation"] == "unique":
                     total = converted
                 assert (arm["converted"], arm["events"]) == (converted, events)
                 assert arm["sum"] == float(total)
+                if metric["aggregation"] == "ratio":
+                    assert arm["denominator"] == float(beside)
+                    assert arm["value"] == (float(Fraction(total) / beside) if beside else None)
         assert _window_counts(arrived, spec) == {
             at: count for at, count in expected["windows"].items() if at[0] != "bins"
         }

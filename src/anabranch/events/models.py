@@ -94,6 +94,12 @@ class MetricDelta(_Wire):
         sum_squares: Exact decimal: change of the sum over units of (unit's total) squared.
         event_squares: Exact decimal: change of the sum over events of the value squared.
         bins: DDSketch bin to count, for quantile metrics.
+        capped: Exact decimal: change of the sum over units of the total within its bounds, for
+            winsorized metrics; their ``sum_squares`` is of that total.
+        beside: Exact decimal: change of the sum of the second total, a ratio's denominator or
+            what units did before their exposure.
+        beside_squares: Exact decimal: change of the sum over units of (the second total) squared.
+        cross: Exact decimal: change of the sum over units of the product of both totals.
     """
 
     converted: int = 0
@@ -102,6 +108,10 @@ class MetricDelta(_Wire):
     sum_squares: str = "0"
     event_squares: str = "0"
     bins: dict[str, int] = {}
+    capped: str = "0"
+    beside: str = "0"
+    beside_squares: str = "0"
+    cross: str = "0"
 
 
 class VariantDelta(_Wire):
@@ -113,12 +123,18 @@ class VariantDelta(_Wire):
 
 
 class WindowMetricDelta(_Wire):
-    """Change of one metric in one window; ``units`` are distinct units with an event in it."""
+    """Change of one metric in one window.
+
+    Attributes:
+        units: Distinct units with an event in it.
+        beside: Exact decimal: change of the sum of a ratio's denominator.
+    """
 
     units: int = 0
     events: int = 0
     sum: str = "0"
     bins: dict[str, int] = {}
+    beside: str = "0"
 
 
 class WindowDelta(_Wire):
@@ -140,7 +156,8 @@ class Delta(_Wire):
         source: The attribute stage's partition that made it.
         watermark: That partition's watermark, milliseconds since the epoch.
         as_of: Greatest event time counted in it.
-        format: Layout of this structure, raised when it changes.
+        format: Layout of this structure, raised when it changes. 2 has second totals or bounds,
+            which a reader of 1 would leave out.
     """
 
     experiment: str
@@ -235,6 +252,10 @@ class MetricVariantResult(_Wire):
     """One metric of one arm. ``mean`` is per unit, ``event_mean`` per event.
 
     ``value`` is the aggregation's own value (a quantile, a mean, a count); null without data.
+
+    Attributes:
+        mean: Of a winsorized metric, of the units' totals within their bounds.
+        denominator: Of a ratio: what ``sum`` is over. Not there for others.
     """
 
     id: str
@@ -246,6 +267,21 @@ class MetricVariantResult(_Wire):
     mean: float | None
     event_mean: float | None
     value: float | None
+    denominator: float | None = None
+
+
+class Adjustment(_Wire, omit_defaults=False):
+    """How a covariate changed a comparison (CUPED).
+
+    Attributes:
+        theta: Slope of the metric on what units did before.
+        difference: What it would be without.
+        variance_reduction: Share of the variance that is gone, between 0 and 1.
+    """
+
+    theta: float
+    difference: float
+    variance_reduction: float
 
 
 class Interval(_Wire, omit_defaults=False):
@@ -264,6 +300,8 @@ class Comparison(_Wire, omit_defaults=False):
     Attributes:
         fixed: Valid for one look at a planned size only.
         sequential: Valid for any number of looks.
+        adjustment: Of a metric with a covariate: the difference, lift and intervals are adjusted.
+            Not there for others.
     """
 
     variant: str
@@ -272,6 +310,7 @@ class Comparison(_Wire, omit_defaults=False):
     relative_lift: float | None
     fixed: Interval | None
     sequential: Interval | None = None
+    adjustment: Adjustment | msgspec.UnsetType = msgspec.UNSET
 
 
 class MetricResult(_Wire, omit_defaults=False):

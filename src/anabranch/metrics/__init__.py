@@ -4,6 +4,7 @@
 ``exact``            numbers that add up to the cent, whatever their order
 ``plan``             a catalog compiled into what the stages look up per event
 ``ledger``           what a unit did lately
+``totals``           what a unit's totals come to, and what their change moves
 ``attribution``      which of it counts, for which variant of which experiment
 ``moments``          what is kept of a metric over all units
 ``changes``          what one batch changes in one run

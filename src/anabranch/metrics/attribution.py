@@ -12,24 +12,24 @@ A unit's record, as it lies in state::
     {"r": {"checkout@1.0.0": [first exposure, [variants seen], {metric: total}]},
      "l": the columns of its ledger, once it has observations that some metric uses}
 
-A total is ``[events]``, for metrics over a property ``[events, sum, sum of squares]``, for
-quantiles with the unit's bins as a fourth. Totals are kept beside the ledger, since they outlive
-what the ledger forgets.
+What a total is says :mod:`~anabranch.metrics.totals`. Totals are kept beside the ledger, since they
+outlive what the ledger forgets.
+
+A covariate is the same rule turned back: what the unit did before its first exposure, no longer
+before than the covariate's window.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from decimal import Decimal
 from typing import Any, Final
 
 from anabranch.metrics.changes import RunChanges
-from anabranch.metrics.exact import EXACT, Exact, decimal, from_text, text
+from anabranch.metrics.exact import decimal
 from anabranch.metrics.ledger import Ledger, LedgerSettings, Values
-from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import EventPlan, Measure, RunPlan
-from anabranch.metrics.sketch import add_bins, bin_of
+from anabranch.metrics.totals import bin_name, count, retract
 from anabranch.metrics.windows import window_start
 
 __all__ = ["Unit"]
@@ -118,16 +118,7 @@ class Unit:
         of_variant.units -= 1
         of_variant.crossovers += 1
         self._count_exposure(changes, variant, first, -1)
-        for metric, kept in totals.items():
-            moments = of_variant.metric(metric)
-            total, squares = _sums(kept)
-            moments.converted -= 1
-            moments.events -= kept[0]
-            moments.sum = EXACT.subtract(moments.sum, total)
-            moments.sum_squares = EXACT.subtract(moments.sum_squares, EXACT.multiply(total, total))
-            moments.event_squares = EXACT.subtract(moments.event_squares, squares)
-            if len(kept) == 4:
-                add_bins(moments.bins, kept[3], -1)
+        retract(totals, of_variant, plan.measures)
         for measure in plan.measures:
             if measure.name not in totals:
                 continue
@@ -152,10 +143,10 @@ class Unit:
             )
             if now == before:
                 continue
-            moments = changes.variant(variant).metric(measure.name)
+            of_variant = changes.variant(variant)
             for sign, entries in ((1, _less(now, before)), (-1, _less(before, now))):
                 for _, value in entries:
-                    _count(totals, moments, measure, value, sign)
+                    count(totals, of_variant, measure, value, sign)
             self._shift_windows(measure, variant, before, now, changes)
 
     def _within(self, measure: Measure, span: Span) -> list[tuple[int, int | float]]:
@@ -176,6 +167,10 @@ class Unit:
         now: list[tuple[int, int | float]],
         changes: RunChanges,
     ) -> None:
+        if measure.main is not None:
+            if measure.back_ms is None:
+                self._shift_beside(measure.main, variant, before, now, changes)
+            return
         for size in self._sizes:
             units: Counter[int] = Counter()
             for sign, entries in ((-1, before), (1, now)):
@@ -186,7 +181,21 @@ class Unit:
             for sign, entries in ((1, _less(now, before)), (-1, _less(before, now))):
                 for time, value in entries:
                     window = changes.window(size, window_start(time, size), variant)
-                    window.cell(measure.name).count(sign, decimal(value), _bin(measure, value))
+                    window.cell(measure.name).count(sign, decimal(value), bin_name(measure, value))
+
+    def _shift_beside(
+        self,
+        main: Measure,
+        variant: str,
+        before: list[tuple[int, int | float]],
+        now: list[tuple[int, int | float]],
+        changes: RunChanges,
+    ) -> None:
+        for size in self._sizes:
+            for sign, entries in ((-1, _less(before, now)), (1, _less(now, before))):
+                for time, value in entries:
+                    window = changes.window(size, window_start(time, size), variant)
+                    window.cell(main.name).count_beside(sign, decimal(value))
 
     # -- observations -------------------------------------------------------------------------
 
@@ -222,7 +231,7 @@ class Unit:
                 continue
             changes = self._changes(key)
             changes.saw(time)
-            if len(run[1]) == 1 and time >= run[0]:
+            if len(run[1]) == 1 and time >= run[0] - plan.back_ms:
                 self._add(ledger, run, measures, time, values, changes)
         ledger.insert(identity, time, arrival, plan.name, values)
         ledger.prune(arrival - settings.horizon_ms)
@@ -239,22 +248,29 @@ class Unit:
     ) -> None:
         first, (variant,), totals = run
         of_variant = changes.variant(variant)
-        windows = [
-            (changes.window(size, time - time % size, variant), time - time % size, size)
-            for size in self._sizes
-        ]
+        windows = (
+            [
+                (changes.window(size, time - time % size, variant), time - time % size, size)
+                for size in self._sizes
+            ]
+            if time >= first
+            else []
+        )
         seen_before = len(ledger) > 0
         for measure in measures:
             start, end = _span(measure, first)
             prop = measure.property
-            if time >= end or (prop is not None and prop not in values):
+            if not start <= time < end or (prop is not None and prop not in values):
                 continue
             value: int | float = 1 if prop is None else values[prop]
-            name = measure.name
-            amount, bin_name = _count(totals, of_variant.metric(name), measure, value, 1)
+            amount, name = count(totals, of_variant, measure, value, 1)
+            if measure.main is not None:
+                for window, _, _ in windows:
+                    window.cell(measure.main.name).count_beside(1, amount)
+                continue
             for window, opens, size in windows:
-                cell = window.cell(name)
-                cell.count(1, amount, bin_name)
+                cell = window.cell(measure.name)
+                cell.count(1, amount, name)
                 if not seen_before or not ledger.has(
                     measure.event, prop, max(opens, start), min(opens + size, end)
                 ):
@@ -262,6 +278,8 @@ class Unit:
 
 
 def _span(measure: Measure, first: int) -> Span:
+    if measure.back_ms is not None:
+        return first - measure.back_ms, first
     return first, _NEVER if measure.reach_ms is None else first + measure.reach_ms
 
 
@@ -273,70 +291,3 @@ def _less(
         return entries
     start, end = others[0][0], others[-1][0]
     return [entry for entry in entries if not start <= entry[0] <= end]
-
-
-def _bin(measure: Measure, value: float) -> str | None:
-    return bin_of(value) if measure.sketched else None
-
-
-def _sums(kept: list[Any]) -> tuple[Exact, Exact]:
-    """Sum of the values and of their squares, of a unit's total."""
-    if len(kept) == 1:
-        return kept[0], kept[0]
-    return from_text(kept[1]), from_text(kept[2])
-
-
-def _count(
-    totals: dict[str, list[Any]], moments: Moments, measure: Measure, value: float, sign: int
-) -> tuple[Exact, str | None]:
-    """Count an observation for the unit (``sign`` 1) or take it back (-1): unit total, moments.
-
-    Returns:
-        The exact value and its bin.
-    """
-    kept = totals.get(measure.name)
-    if kept is None:
-        kept = totals[measure.name] = _nothing(measure)
-    events = kept[0]
-    kept[0] = events + sign
-    moments.events += sign
-    amount: Exact
-    if measure.property is None:
-        amount, bin_name = 1, None
-        moments.sum += sign
-        moments.sum_squares += 2 * sign * events + 1
-        moments.event_squares += sign
-    else:
-        amount, bin_name = decimal(value), _bin(measure, value)
-        _add_value(kept, moments, amount, sign)
-        if bin_name is not None:
-            add_bins(moments.bins, {bin_name: 1}, sign)
-            add_bins(kept[3], {bin_name: 1}, sign)
-    if events == 0:
-        moments.converted += 1
-    if kept[0] == 0:
-        moments.converted -= 1
-        del totals[measure.name]
-    return amount, bin_name
-
-
-def _nothing(measure: Measure) -> list[Any]:
-    if measure.property is None:
-        return [0]
-    return [0, "0", "0", {}] if measure.sketched else [0, "0", "0"]
-
-
-def _add_value(kept: list[Any], moments: Moments, amount: Decimal, sign: int) -> None:
-    """Sums and squares; a unit's total that grows by d has a square that grows by d(2t + d)."""
-    square = EXACT.multiply(amount, amount)
-    if sign < 0:
-        amount, square = amount.copy_negate(), square.copy_negate()
-    was, was_squares = from_text(kept[1]), from_text(kept[2])
-    becomes = EXACT.add(was, amount)
-    moments.sum = EXACT.add(moments.sum, amount)
-    moments.sum_squares = EXACT.add(
-        moments.sum_squares, EXACT.multiply(amount, EXACT.add(was, becomes))
-    )
-    moments.event_squares = EXACT.add(moments.event_squares, square)
-    kept[1] = text(becomes)
-    kept[2] = text(EXACT.add(was_squares, square))

@@ -9,15 +9,25 @@ __all__ = ["Cell", "RunChanges", "VariantChanges", "WindowChanges"]
 
 
 class Cell:
-    """Change of one metric in one window; ``units`` are distinct units with an event in it."""
+    """Change of one metric in one window.
 
-    __slots__ = ("bins", "events", "sum", "units")
+    Attributes:
+        units: Distinct units with an event in it.
+        beside: Sum of a ratio's denominator.
+    """
+
+    __slots__ = ("beside", "bins", "events", "sum", "units")
 
     def __init__(self) -> None:
         self.units = 0
         self.events = 0
         self.sum: Exact = 0
         self.bins: dict[str, int] = {}
+        self.beside: Exact = 0
+
+    def count_beside(self, sign: int, value: Exact) -> None:
+        """A ratio's denominator grows by the value (``sign`` 1), or shrinks (-1)."""
+        self.beside = (EXACT.add if sign > 0 else EXACT.subtract)(self.beside, value)
 
     def count(self, sign: int, value: Exact, bin_name: str | None) -> None:
         """One event more (``sign`` 1) or fewer (-1)."""
@@ -31,7 +41,7 @@ class Cell:
                 del self.bins[bin_name]
 
     def __bool__(self) -> bool:
-        return bool(self.units or self.events or self.sum or self.bins)
+        return bool(self.units or self.events or self.sum or self.bins or self.beside)
 
 
 class WindowChanges:

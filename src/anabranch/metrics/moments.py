@@ -20,9 +20,25 @@ class Moments:
         sum_squares: Sum over units of (the unit's total) squared.
         event_squares: Sum over events of (the value) squared.
         bins: Sketch of the values, for quantile metrics.
+        capped: Sum over units of what a unit's total is worth, for winsorized metrics, whose
+            ``sum_squares`` is of that too.
+        beside: Sum over units of the second total, a ratio's denominator or a covariate.
+        beside_squares: Sum over units of (the second total) squared.
+        cross: Sum over units of the product of both totals.
     """
 
-    __slots__ = ("bins", "converted", "event_squares", "events", "sum", "sum_squares")
+    __slots__ = (
+        "beside",
+        "beside_squares",
+        "bins",
+        "capped",
+        "converted",
+        "cross",
+        "event_squares",
+        "events",
+        "sum",
+        "sum_squares",
+    )
 
     def __init__(
         self,
@@ -32,6 +48,10 @@ class Moments:
         sum_squares: Exact = 0,
         event_squares: Exact = 0,
         bins: dict[str, int] | None = None,
+        capped: Exact = 0,
+        beside: Exact = 0,
+        beside_squares: Exact = 0,
+        cross: Exact = 0,
     ) -> None:
         self.converted = converted
         self.events = events
@@ -39,6 +59,10 @@ class Moments:
         self.sum_squares = sum_squares
         self.event_squares = event_squares
         self.bins: dict[str, int] = {} if bins is None else bins
+        self.capped = capped
+        self.beside = beside
+        self.beside_squares = beside_squares
+        self.cross = cross
 
     def add(self, other: Moments) -> None:
         """Take a change in, in place."""
@@ -49,6 +73,16 @@ class Moments:
         self.event_squares = EXACT.add(self.event_squares, other.event_squares)
         if other.bins:
             add_bins(self.bins, other.bins)
+        if other.extended:
+            self.capped = EXACT.add(self.capped, other.capped)
+            self.beside = EXACT.add(self.beside, other.beside)
+            self.beside_squares = EXACT.add(self.beside_squares, other.beside_squares)
+            self.cross = EXACT.add(self.cross, other.cross)
+
+    @property
+    def extended(self) -> bool:
+        """Whether there is anything of a winsorized metric or one with a second total."""
+        return bool(self.beside or self.beside_squares or self.cross or self.capped)
 
     def __bool__(self) -> bool:
         """Whether anything is there: a change that cancels out is none."""
@@ -59,13 +93,20 @@ class Moments:
             or self.sum_squares
             or self.event_squares
             or self.bins
+            or self.extended
         )
 
     @classmethod
     def from_state(cls, value: list[Any]) -> Self:
-        converted, events, total, squares, event_squares, bins = value
+        converted, events, total, squares, event_squares, bins, *more = value
         return cls(
-            converted, events, from_text(total), from_text(squares), from_text(event_squares), bins
+            converted,
+            events,
+            from_text(total),
+            from_text(squares),
+            from_text(event_squares),
+            bins,
+            *map(from_text, more),
         )
 
     def to_state(self) -> list[Any]:
@@ -76,4 +117,9 @@ class Moments:
             text(self.sum_squares),
             text(self.event_squares),
             self.bins,
+            *(
+                map(text, (self.capped, self.beside, self.beside_squares, self.cross))
+                if self.extended
+                else ()
+            ),
         ]

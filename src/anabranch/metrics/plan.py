@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Final
 
 from anabranch.errors import SpecReferenceError
+from anabranch.metrics.exact import decimal
 from anabranch.metrics.windows import SECOND
-from anabranch.specs import Catalog, ExperimentSpec, SuccessMetric, metric_property
+from anabranch.specs import (
+    Catalog,
+    ExperimentSpec,
+    SuccessMetric,
+    TelemetryEventRef,
+    denominator_property,
+    metric_property,
+)
 
-__all__ = ["EventPlan", "Measure", "Plan", "RunPlan", "is_quantile", "run_key"]
+__all__ = ["EventPlan", "Measure", "Plan", "RunPlan", "is_quantile", "main_of", "run_key"]
+
+_BESIDE: Final = "$beside:"
+"""Begins the name of a second total; names that people give never begin with a dollar sign."""
 
 
 def run_key(experiment: str, version: str) -> str:
@@ -22,22 +35,37 @@ def is_quantile(aggregation: str) -> bool:
     return aggregation.startswith("p")
 
 
+def main_of(name: str) -> str | None:
+    """The metric that a second total of this name is beside; None if the name is a metric's own."""
+    return name.removeprefix(_BESIDE) if name.startswith(_BESIDE) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One metric of one run as attribution sees it.
+    """One metric of one run as attribution sees it, or the second total beside one.
 
     Attributes:
         event: Name and canonical version of the event, ``name@version``.
         property: The property whose values add up; None takes every event as one.
         reach_ms: The attribution window: how long after first exposure an event counts.
         sketched: Whether the values go into a sketch too.
+        units_only: Whether a unit's total is worth 1, however much it did.
+        bounds: Least and greatest that a unit's total is worth.
+        beside: Name of the measure whose total is kept beside this one's.
+        main: Of such a measure, the one that it is beside.
+        back_ms: Of a covariate, how long before first exposure an event counts, instead of after.
     """
 
     name: str
     event: str
     property: str | None
     reach_ms: int | None
-    sketched: bool
+    sketched: bool = False
+    units_only: bool = False
+    bounds: tuple[Decimal | None, Decimal | None] | None = None
+    beside: str | None = None
+    main: Measure | None = None
+    back_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +78,11 @@ class RunPlan:
     variants: frozenset[str]
     measures: tuple[Measure, ...]
 
+    @property
+    def extended(self) -> bool:
+        """Whether some metric is winsorized or has a second total."""
+        return any(measure.bounds or measure.beside for measure in self.measures)
+
 
 @dataclass(slots=True)
 class EventPlan:
@@ -59,11 +92,13 @@ class EventPlan:
         name: ``name@version``.
         properties: Properties that some metric adds up.
         runs: Run key to the run's measures of this event.
+        back_ms: How long before first exposure some run's covariate looks back.
     """
 
     name: str
     properties: tuple[str, ...] = ()
     runs: dict[str, tuple[Measure, ...]] = field(default_factory=dict)
+    back_ms: int = 0
 
 
 class Plan:
@@ -97,18 +132,20 @@ class Plan:
         measures: list[Measure] = []
         for metric in spec.success_metrics:
             try:
-                measure = _measure(metric, catalog)
+                made = _measures(metric, catalog)
             except SpecReferenceError as error:
                 self.problems.append(
                     SpecReferenceError(f"Experiment {spec.key} {spec.version}: {error}")
                 )
                 continue
-            measures.append(measure)
-            ref = metric.telemetry_event
-            event = self._events.setdefault((ref.key, ref.version), EventPlan(measure.event))
-            event.runs[key] = (*event.runs.get(key, ()), measure)
-            if measure.property is not None and measure.property not in event.properties:
-                event.properties = (*event.properties, measure.property)
+            measures += made
+            for measure in made:
+                name, _, version = measure.event.rpartition("@")
+                event = self._events.setdefault((name, version), EventPlan(measure.event))
+                event.runs[key] = (*event.runs.get(key, ()), measure)
+                event.back_ms = max(event.back_ms, measure.back_ms or 0)
+                if measure.property is not None and measure.property not in event.properties:
+                    event.properties = (*event.properties, measure.property)
         self.runs[spec.key, spec.version] = RunPlan(
             key=key,
             experiment=spec.key,
@@ -118,13 +155,43 @@ class Plan:
         )
 
 
-def _measure(metric: SuccessMetric, catalog: Catalog) -> Measure:
-    ref = metric.telemetry_event
-    needed = metric.needs_property
-    return Measure(
+def _measures(metric: SuccessMetric, catalog: Catalog) -> list[Measure]:
+    """The metric's measure, and that of the total beside it if there is one."""
+    prop = metric_property(metric, catalog.telemetry)
+    over = metric.denominator
+    covariate = metric.covariate
+    event = _event(metric.telemetry_event)
+    reach = None if metric.window is None else metric.window * SECOND
+    beside = f"{_BESIDE}{metric.name}"
+    limits = metric.winsorize
+    main = Measure(
         name=metric.name,
-        event=f"{ref.key}@{ref.version}",
-        property=metric_property(metric, catalog.telemetry) if needed else None,
-        reach_ms=None if metric.window is None else metric.window * SECOND,
+        event=event,
+        property=prop,
+        reach_ms=reach,
         sketched=is_quantile(metric.aggregation),
+        units_only=metric.aggregation == "unique",
+        bounds=None if limits is None else (_bound(limits.lower), _bound(limits.upper)),
+        beside=beside if over or covariate else None,
     )
+    if covariate is not None:
+        back = covariate.window * SECOND
+        return [main, Measure(beside, event, prop, reach_ms=None, main=main, back_ms=back)]
+    if over is not None:
+        second = Measure(
+            name=beside,
+            event=_event(over.telemetry_event),
+            property=denominator_property(metric, catalog.telemetry),
+            reach_ms=reach,
+            main=main,
+        )
+        return [main, second]
+    return [main]
+
+
+def _event(ref: TelemetryEventRef) -> str:
+    return f"{ref.key}@{ref.version}"
+
+
+def _bound(value: float | None) -> Decimal | None:
+    return None if value is None else decimal(value)

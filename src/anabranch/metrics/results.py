@@ -10,24 +10,40 @@ sum          sum of the property            sum per unit
 avg          mean per event                 sum per unit: units were randomised, so it
                                             is over units that arms can be compared
 unique       units that converted           share of units that converted
+ratio        numerator over denominator     that ratio, by the delta method
 p50 … p99    quantile over events           that quantile; no interval so far
 ===========  =============================  ==========================================
+
+Of a winsorized metric the totals within their bounds are compared; with a covariate, what is left
+of the totals once what units did before is taken out.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import TypeVar
 
 from anabranch.metrics.exact import Exact
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import is_quantile
+from anabranch.metrics.samples import Arm, RatioSample, Sample, adjust
 from anabranch.metrics.sequential import sequential
 from anabranch.metrics.sketch import quantile
-from anabranch.metrics.welch import Difference, Sample, welch
+from anabranch.metrics.welch import Difference, welch
 from anabranch.specs import ExperimentSpec, TargetedAllocation
 
-__all__ = ["ArmFigures", "Contrast", "arm_figures", "contrast", "expected_shares", "value_of"]
+A = TypeVar("A", bound=Arm)
+
+__all__ = [
+    "Adjustment",
+    "ArmFigures",
+    "Contrast",
+    "arm_figures",
+    "contrast",
+    "expected_shares",
+    "value_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +54,10 @@ class ArmFigures:
         converted: Units with at least one event.
         rate: ``converted`` per unit.
         sum: Of the property's values; of events for ``count``, of units converted for ``unique``.
-        mean: ``sum`` per unit.
+        mean: ``sum`` per unit; of a winsorized metric, the totals within their bounds per unit.
         event_mean: ``sum`` per event.
         value: See the module; None without data.
+        denominator: Of a ratio, what ``sum`` is over.
     """
 
     units: int
@@ -51,6 +68,22 @@ class ArmFigures:
     mean: float | None
     event_mean: float | None
     value: float | None
+    denominator: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """What a covariate changed.
+
+    Attributes:
+        theta: Slope of the metric on the covariate.
+        difference: Without it.
+        variance_reduction: Share of the difference's variance that is gone.
+    """
+
+    theta: float
+    difference: float
+    variance_reduction: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,26 +93,37 @@ class Contrast:
     Attributes:
         fixed: Valid for one look at a planned size.
         sequential: Valid for any number of looks.
+        adjustment: Where a covariate was taken into account.
     """
 
     difference: float | None = None
     relative_lift: float | None = None
     fixed: Difference | None = None
     sequential: Difference | None = None
+    adjustment: Adjustment | None = None
 
 
 def value_of(
-    aggregation: str, *, units: int, events: int, total: Exact, bins: dict[str, int]
+    aggregation: str,
+    *,
+    units: int,
+    events: int,
+    total: Exact,
+    bins: dict[str, int],
+    beside: Exact = 0,
 ) -> float | None:
     """What the aggregation comes to over some events; None if there are none.
 
     Args:
-        aggregation: count, sum, avg, unique or pNN.
+        aggregation: count, sum, avg, unique, ratio or pNN.
         units: Distinct units with an event.
         events: How many events.
         total: Exact sum of their values.
         bins: Sketch of their values.
+        beside: Exact sum of a ratio's denominators.
     """
+    if aggregation == "ratio":
+        return float(Fraction(total) / Fraction(beside)) if beside else None
     if events <= 0:
         return None
     if aggregation == "count":
@@ -93,7 +137,9 @@ def value_of(
     return quantile(bins, int(aggregation[1:]) / 100)
 
 
-def arm_figures(aggregation: str, units: int, moments: Moments) -> ArmFigures:
+def arm_figures(
+    aggregation: str, units: int, moments: Moments, *, winsorized: bool = False
+) -> ArmFigures:
     """The figures of an arm of so many units."""
     total = _total(aggregation, moments)
     return ArmFigures(
@@ -102,7 +148,7 @@ def arm_figures(aggregation: str, units: int, moments: Moments) -> ArmFigures:
         converted=moments.converted,
         rate=_ratio(moments.converted, units),
         sum=float(total),
-        mean=_ratio(total, units),
+        mean=_ratio(moments.capped if winsorized else total, units),
         event_mean=_ratio(total, moments.events),
         value=value_of(
             aggregation,
@@ -110,7 +156,9 @@ def arm_figures(aggregation: str, units: int, moments: Moments) -> ArmFigures:
             events=moments.events,
             total=moments.sum,
             bins=moments.bins,
+            beside=moments.beside,
         ),
+        denominator=float(moments.beside) if aggregation == "ratio" else None,
     )
 
 
@@ -118,23 +166,58 @@ def contrast(
     aggregation: str,
     variant: tuple[int, Moments],
     control: tuple[int, Moments],
+    *,
+    winsorized: bool = False,
+    adjusted: bool = False,
 ) -> Contrast:
-    """Compare an arm with control, each given as its units and moments."""
+    """Compare an arm with control, each given as its units and moments.
+
+    Args:
+        aggregation: How the metric adds up.
+        variant: The arm.
+        control: What it is compared with.
+        winsorized: The units' totals have bounds.
+        adjusted: The moments hold a covariate, to be taken into account.
+    """
     if is_quantile(aggregation):
         q = int(aggregation[1:]) / 100
         high, low = quantile(variant[1].bins, q), quantile(control[1].bins, q)
         if high is None or low is None:
             return Contrast()
         return Contrast(high - low, (high - low) / low if low else None)
-    ours, theirs = (_sample(aggregation, *arm) for arm in (variant, control))
-    if not ours.units or not theirs.units:
+    if not variant[0] or not control[0]:
         return Contrast()
+    ours, theirs = (_with_second(aggregation, winsorized, *arm) for arm in (variant, control))
+    if aggregation == "ratio":
+        return _contrast(ours, theirs) if ours.beside > 0 < theirs.beside else Contrast()
+    if adjusted:
+        return _adjusted_contrast(ours, theirs)
+    return _contrast(_plain(ours), _plain(theirs))
+
+
+def _contrast(ours: A, theirs: A) -> Contrast:
     difference = ours.mean - theirs.mean
     return Contrast(
         difference=float(difference),
         relative_lift=float(difference / theirs.mean) if theirs.mean else None,
         fixed=welch(ours, theirs),
         sequential=sequential(ours, theirs),
+    )
+
+
+def _adjusted_contrast(ours: RatioSample, theirs: RatioSample) -> Contrast:
+    plain = _plain(ours), _plain(theirs)
+    made = adjust(ours, theirs)
+    if made is None:
+        return _contrast(*plain)
+    before, after = (sum(arm.variance / arm.units for arm in arms) for arms in (plain, made[:2]))
+    return replace(
+        _contrast(*made[:2]),
+        adjustment=Adjustment(
+            theta=float(made[2]),
+            difference=float(plain[0].mean - plain[1].mean),
+            variance_reduction=float(1 - after / before) if before else 0.0,
+        ),
     )
 
 
@@ -156,11 +239,26 @@ def _total(aggregation: str, moments: Moments) -> Exact:
     return moments.converted if aggregation == "unique" else moments.sum
 
 
-def _sample(aggregation: str, units: int, moments: Moments) -> Sample:
+def _with_second(aggregation: str, winsorized: bool, units: int, moments: Moments) -> RatioSample:
+    """Both totals of an arm's units."""
+    total, squares = moments.sum, moments.sum_squares
     if aggregation == "unique":
-        # A unit's total is 1 or 0, and so is its square.
-        return Sample(units, Fraction(moments.converted), Fraction(moments.converted))
-    return Sample(units, Fraction(moments.sum), Fraction(moments.sum_squares))
+        # A unit's total is worth 1 or 0, and so is its square.
+        total = squares = moments.converted
+    elif winsorized:
+        total = moments.capped
+    return RatioSample(
+        units,
+        Fraction(total),
+        Fraction(squares),
+        Fraction(moments.beside),
+        Fraction(moments.beside_squares),
+        Fraction(moments.cross),
+    )
+
+
+def _plain(arm: RatioSample) -> Sample:
+    return Sample(arm.units, arm.total, arm.squares)
 
 
 def _ratio(total: Exact, count: int) -> float | None:

@@ -24,12 +24,13 @@ whoever looks, since they depend on the looks.
 from __future__ import annotations
 
 from math import exp, isfinite, log, sqrt
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from scipy.special import lambertw
 
-from anabranch.metrics.welch import CONFIDENCE, Difference, Numbers, Sample
+from anabranch.metrics.samples import Arm
+from anabranch.metrics.welch import CONFIDENCE, Difference, Numbers
 
 __all__ = [
     "TIGHTEST_UNITS",
@@ -39,6 +40,8 @@ __all__ = [
     "squared_error",
     "standard_errors",
 ]
+
+A = TypeVar("A", bound=Arm)
 
 TIGHTEST_UNITS: Final = 5_000
 """Units of both arms together near which the interval is tightest, unless told otherwise.
@@ -114,7 +117,7 @@ def squared_error(
 
 
 def sequential(
-    variant: Sample, control: Sample, *, tightest_units: int = TIGHTEST_UNITS
+    variant: A, control: A, *, tightest_units: int = TIGHTEST_UNITS
 ) -> Difference | None:
     """Compare the variant's mean with control's; 95 % confidence over all looks together.
 
@@ -122,11 +125,7 @@ def sequential(
     """
     if variant.units < 2 or control.units < 2:
         return None
-    together = Sample(
-        variant.units + control.units,
-        variant.total + control.total,
-        variant.squares + control.squares,
-    )
+    together = variant + control
     error = squared_error(
         (float(variant.units), float(control.units)),
         (float(variant.variance), float(control.variance)),

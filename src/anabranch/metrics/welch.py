@@ -8,7 +8,6 @@ for one look at a planned sample size; looking again and again needs a sequentia
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 from math import inf
 from typing import Final, TypeVar
 
@@ -16,38 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from anabranch.metrics.samples import Arm, Sample
+
 __all__ = ["CONFIDENCE", "Difference", "Numbers", "Sample", "students_t", "welch"]
 
 CONFIDENCE: Final = 0.95
 
 Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 """One number or many: what watches a stream and what proves it use the same formulas."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """An arm by its exact moments over units.
-
-    Attributes:
-        units: Units of the arm, those that did nothing included.
-        total: Sum of the units' totals.
-        squares: Sum of the squares of the units' totals.
-    """
-
-    units: int
-    total: Fraction
-    squares: Fraction
-
-    @property
-    def mean(self) -> Fraction:
-        """Mean over units; there must be one."""
-        return self.total / self.units
-
-    @property
-    def variance(self) -> Fraction:
-        """Unbiased variance over units; there must be two. Exact, so nothing cancels out."""
-        n = self.units
-        return (n * self.squares - self.total * self.total) / (n * (n - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +34,7 @@ class Difference:
     p_value: float
 
 
-def welch(variant: Sample, control: Sample) -> Difference | None:
+def welch(variant: Arm, control: Arm) -> Difference | None:
     """Compare the variant's mean with control's, at 95 % confidence.
 
     None with fewer than two units in either arm, or when nothing varies in both.

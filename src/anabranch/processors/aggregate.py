@@ -47,7 +47,7 @@ from anabranch.specs import Catalog, ExperimentSpec
 
 __all__ = ["AggregateProcessor"]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The newest layout of deltas that is read here."""
 
 _TASK: Final = b"m|task"
@@ -130,13 +130,22 @@ class AggregateProcessor:
             )
         for variant in delta.variants.values():
             for metric in variant.metrics.values():
-                for number in (metric.sum, metric.sum_squares, metric.event_squares):
+                for number in (
+                    metric.sum,
+                    metric.sum_squares,
+                    metric.event_squares,
+                    metric.capped,
+                    metric.beside,
+                    metric.beside_squares,
+                    metric.cross,
+                ):
                     _check_number(number)
         for window in delta.windows:
             if window.size <= 0:
                 raise EventSchemaError(f"the delta has a window of size {window.size}")
             for cell in window.metrics.values():
                 _check_number(cell.sum)
+                _check_number(cell.beside)
         return delta
 
     def _spec(self, delta: Delta) -> ExperimentSpec:
@@ -178,13 +187,15 @@ class AggregateProcessor:
             if spec is None or window is None:
                 continue
             total: Exact
+            beside: Exact
             for variant, metric in sorted(cells):
                 if metric == EXPOSURES:
                     count = window["exposures"].get(variant, 0)
-                    units, events, total, bins = count, count, count, {}
+                    units, events, total, bins, beside = count, count, count, {}, 0
                 else:
-                    units, events, digits, bins = window["cells"][variant][metric]
+                    units, events, digits, bins, *more = window["cells"][variant][metric]
                     total = from_text(digits)
+                    beside = from_text(more[0]) if more else 0
                 made = metric_window(
                     spec,
                     variant,
@@ -195,6 +206,7 @@ class AggregateProcessor:
                     events=events,
                     total=total,
                     bins=bins,
+                    beside=beside,
                     revision=window["revision"],
                     final=window["final"],
                 )
@@ -274,6 +286,9 @@ class _Work:
                     cell[1] += moved.events
                     cell[2] = text(EXACT.add(from_text(cell[2]), from_text(moved.sum)))
                     add_bins(cell[3], moved.bins)
+                    if moved.beside != "0":
+                        beside = cell.pop() if len(cell) > 4 else "0"
+                        cell.append(text(EXACT.add(from_text(beside), from_text(moved.beside))))
                     cells.add((change.variant, metric))
         return late
 
@@ -397,4 +412,8 @@ def _moments(delta: MetricDelta) -> Moments:
         from_text(delta.sum_squares),
         from_text(delta.event_squares),
         dict(delta.bins),
+        from_text(delta.capped),
+        from_text(delta.beside),
+        from_text(delta.beside_squares),
+        from_text(delta.cross),
     )

@@ -341,6 +341,10 @@ def _deltas(
                 sum_squares=text(moments.sum_squares),
                 event_squares=text(moments.event_squares),
                 bins=moments.bins,
+                capped=text(moments.capped),
+                beside=text(moments.beside),
+                beside_squares=text(moments.beside_squares),
+                cross=text(moments.cross),
             )
             for metric, moments in of_variant.moments.items()
             if moments
@@ -371,7 +375,11 @@ def _windows(change: RunChanges) -> list[WindowDelta]:
     for (size, start, variant), window in sorted(change.windows.items(), key=itemgetter(0)):
         metrics = {
             metric: WindowMetricDelta(
-                units=cell.units, events=cell.events, sum=text(cell.sum), bins=cell.bins
+                units=cell.units,
+                events=cell.events,
+                sum=text(cell.sum),
+                bins=cell.bins,
+                beside=text(cell.beside),
             )
             for metric, cell in window.cells.items()
             if cell
@@ -396,4 +404,5 @@ def _delta(run: RunPlan, partition: int, reached: int, as_of: int) -> Delta:
         source=partition,
         watermark=reached,
         as_of=as_of,
+        format=2 if run.extended else 1,
     )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from anabranch.events.cloudevents import format_time
 from anabranch.events.models import (
+    Adjustment,
     Comparison,
     Interval,
     MetricResult,
@@ -82,7 +85,12 @@ def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> Met
         name=metric.name,
         aggregation=metric.aggregation,
         variants=[
-            _variant(variant, arm_figures(metric.aggregation, units, moments))
+            _variant(
+                variant,
+                arm_figures(
+                    metric.aggregation, units, moments, winsorized=metric.winsorize is not None
+                ),
+            )
             for variant, (units, moments) in measured.items()
         ],
         comparisons=[
@@ -104,6 +112,7 @@ def _variant(variant: str, figures: ArmFigures) -> MetricVariantResult:
         mean=figures.mean,
         event_mean=figures.event_mean,
         value=figures.value,
+        denominator=figures.denominator,
     )
 
 
@@ -113,7 +122,14 @@ def _comparison(
     control: str,
     measured: Mapping[str, tuple[int, Moments]],
 ) -> Comparison:
-    found = contrast(metric.aggregation, measured[variant], measured[control])
+    found = contrast(
+        metric.aggregation,
+        measured[variant],
+        measured[control],
+        winsorized=metric.winsorize is not None,
+        adjusted=metric.covariate is not None,
+    )
+    adjustment = found.adjustment
     return Comparison(
         variant=variant,
         control=control,
@@ -121,6 +137,13 @@ def _comparison(
         relative_lift=found.relative_lift,
         fixed=_interval(found.fixed),
         sequential=_interval(found.sequential),
+        adjustment=msgspec.UNSET
+        if adjustment is None
+        else Adjustment(
+            theta=adjustment.theta,
+            difference=adjustment.difference,
+            variance_reduction=adjustment.variance_reduction,
+        ),
     )
 
 
@@ -141,6 +164,7 @@ def metric_window(
     events: int,
     total: Exact,
     bins: dict[str, int],
+    beside: Exact,
     revision: int,
     final: bool,
 ) -> tuple[bytes, MetricWindow] | None:
@@ -152,7 +176,9 @@ def metric_window(
         if known is None:
             return None
         aggregation = known.aggregation
-        value = value_of(aggregation, units=units, events=events, total=total, bins=bins)
+        value = value_of(
+            aggregation, units=units, events=events, total=total, bins=bins, beside=beside
+        )
     name = size_name(size)
     begins = format_time(start)
     key = f"{spec.key}|{spec.version}|{variant}|{metric}|{name}|{begins}"

@@ -6,6 +6,8 @@ from anabranch.specs.documents import parse_document
 from anabranch.specs.experiment import (
     Aggregation,
     Allocation,
+    Covariate,
+    Denominator,
     ExperimentRef,
     ExperimentSpec,
     HashAlgorithm,
@@ -25,6 +27,7 @@ from anabranch.specs.experiment import (
     TargetingRule,
     TelemetryEventRef,
     Variant,
+    Winsorize,
 )
 from anabranch.specs.loading import LoadedSpec, load_files, load_specs
 from anabranch.specs.meta import Meta, Stability
@@ -41,6 +44,7 @@ from anabranch.specs.policy import (
     ResourceMatcher,
     SubjectMatcher,
 )
+from anabranch.specs.references import denominator_property
 from anabranch.specs.registry import (
     ExperimentRegistry,
     PolicyRegistry,
@@ -69,6 +73,8 @@ __all__ = [
     "AttributeMatcher",
     "Catalog",
     "ConsentDefinition",
+    "Covariate",
+    "Denominator",
     "ExperimentRef",
     "ExperimentRegistry",
     "ExperimentSpec",
@@ -112,6 +118,8 @@ __all__ = [
     "TelemetryRegistry",
     "TelemetrySpec",
     "Variant",
+    "Winsorize",
+    "denominator_property",
     "digest",
     "load_files",
     "load_specs",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
@@ -22,16 +21,21 @@ from anabranch.specs.allocation import (
 from anabranch.specs.base import SpecModel
 from anabranch.specs.explain import Path, nearest, wrong
 from anabranch.specs.fields import (
-    Amount,
     Id,
     JsonObject,
     Key,
-    Name,
-    Seconds,
     Version,
     Weight,
 )
 from anabranch.specs.meta import Ref, duplicates
+from anabranch.specs.metric import (
+    Aggregation,
+    Covariate,
+    Denominator,
+    SuccessMetric,
+    TelemetryEventRef,
+    Winsorize,
+)
 from anabranch.specs.spec import Spec
 from anabranch.specs.traffic import (
     DEFAULT_UNIT,
@@ -48,6 +52,8 @@ from anabranch.specs.traffic import (
 __all__ = [
     "Aggregation",
     "Allocation",
+    "Covariate",
+    "Denominator",
     "ExperimentRef",
     "ExperimentSpec",
     "HashAlgorithm",
@@ -67,10 +73,8 @@ __all__ = [
     "TargetingRule",
     "TelemetryEventRef",
     "Variant",
+    "Winsorize",
 ]
-
-Aggregation = Literal["count", "avg", "sum", "unique", "p50", "p75", "p90", "p95", "p99"]
-"""How a metric's events add up; pNN is the quantile over events."""
 
 CONTRACTSPEC_UNIT: Final[tuple[Identity, ...]] = ("sessionId", "userId", "organizationId")
 """The order in which the hash ``contractspec`` looks for something to hash."""
@@ -90,17 +94,6 @@ class Status(StrEnum):
 
 class ExperimentRef(Ref):
     """A reference to an experiment; without a version the latest."""
-
-
-class TelemetryEventRef(SpecModel):
-    """A reference to an event that a TelemetrySpec declares; its version is the event's own."""
-
-    key: Key = Field(validation_alias=AliasChoices("key", "name"))
-    version: Version
-
-    @property
-    def label(self) -> str:
-        return f"{self.key} {self.version}"
 
 
 class Override(SpecModel):
@@ -132,40 +125,6 @@ class Variant(SpecModel):
     """Share of units relative to the other variants' weights; 0 is never chosen by the split."""
     overrides: tuple[Override, ...] = ()
     metadata: JsonObject = Field(default_factory=dict)
-
-
-class SuccessMetric(SpecModel):
-    """An outcome: a telemetry event and how its occurrences add up per variant."""
-
-    not_yet: ClassVar[Mapping[str, str]] = {"guardrail": "bounds that must hold come later"}
-
-    name: Name
-    telemetry_event: TelemetryEventRef
-    aggregation: Aggregation
-    property: str | None = None
-    """Numeric property of the event that avg, sum and quantiles aggregate; inferred where the
-    event has only one."""
-    target: Amount | None = None
-    """The value hoped for."""
-    direction: Literal["increase", "decrease"] = "increase"
-    """Which way is better."""
-    window: Seconds | None = None
-    """Attribution window after the unit's first exposure, in seconds; no end when not given."""
-
-    @cached_property
-    def needs_property(self) -> bool:
-        """Whether the aggregation is over a value rather than over occurrences or units."""
-        return self.aggregation not in {"count", "unique"}
-
-    @model_validator(mode="after")
-    def _property_has_a_use(self) -> Self:
-        if self.property is not None and not self.needs_property:
-            raise wrong(
-                ("property",),
-                f"{self.aggregation} counts occurrences, not values: leave property out, or "
-                "aggregate by sum, avg or a quantile",
-            )
-        return self
 
 
 class ExperimentSpec(Spec):

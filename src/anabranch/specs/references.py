@@ -79,10 +79,11 @@ def overlap(one: ExperimentSpec, other: ExperimentSpec) -> bool:
 
 def _metrics(spec: ExperimentSpec, catalog: Catalog) -> Iterator[Reference]:
     for i, metric in enumerate(spec.success_metrics):
-        try:
-            metric_property(metric, catalog.telemetry)
-        except SpecReferenceError as error:
-            yield Reference("metric", spec, ("successMetrics", i), f", {error}")
+        for find in (metric_property, denominator_property):
+            try:
+                find(metric, catalog.telemetry)
+            except SpecReferenceError as error:
+                yield Reference("metric", spec, ("successMetrics", i), f", {error}")
 
 
 def _policies(spec: ExperimentSpec, catalog: Catalog) -> Iterator[Reference]:
@@ -306,7 +307,31 @@ def metric_property(metric: SuccessMetric, telemetry: TelemetryRegistry) -> str 
         SpecReferenceError: no TelemetrySpec declares the event; the property is not declared, not
             numeric or masked; or none is named and the event has not exactly one numeric property.
     """
-    ref = metric.telemetry_event
+    name = metric.property
+    return _property(metric, metric.telemetry_event, name, metric.needs_property, telemetry)
+
+
+def denominator_property(metric: SuccessMetric, telemetry: TelemetryRegistry) -> str | None:
+    """The property that a ratio's denominator adds up; None if it counts, or there is none.
+
+    Raises:
+        SpecReferenceError: as :func:`metric_property`.
+    """
+    over = metric.denominator
+    if over is None:
+        return None
+    return _property(
+        metric, over.telemetry_event, over.property, over.property is not None, telemetry
+    )
+
+
+def _property(
+    metric: SuccessMetric,
+    ref: TelemetryEventRef,
+    name: str | None,
+    needed: bool,
+    telemetry: TelemetryRegistry,
+) -> str | None:
     head = f"metric {metric.name!r}"
     event = telemetry.event(ref.key, ref.version)
     if event is None:
@@ -319,9 +344,8 @@ def metric_property(metric: SuccessMetric, telemetry: TelemetryRegistry) -> str 
         raise SpecReferenceError(
             f"{head}: no TelemetrySpec declares the event {ref.label}: {remedy}"
         )
-    if not metric.needs_property:
+    if not needed:
         return None
-    name = metric.property
     if name is None:
         if len(event.numeric) != 1:
             have = ", ".join(map(repr, event.numeric)) or "none"

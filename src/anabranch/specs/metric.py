@@ -1,0 +1,141 @@
+"""Success metrics: which event, how it adds up, and what is done about noise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import ClassVar, Literal, Self
+
+from pydantic import AliasChoices, Field, model_validator
+
+from anabranch.specs.base import SpecModel
+from anabranch.specs.explain import wrong
+from anabranch.specs.fields import Amount, Key, Name, Seconds, Version
+
+__all__ = [
+    "Aggregation",
+    "Covariate",
+    "Denominator",
+    "SuccessMetric",
+    "TelemetryEventRef",
+    "Winsorize",
+]
+
+Aggregation = Literal["count", "avg", "sum", "unique", "ratio", "p50", "p75", "p90", "p95", "p99"]
+"""How a metric's events add up; pNN is the quantile over events."""
+
+
+class TelemetryEventRef(SpecModel):
+    """A reference to an event that a TelemetrySpec declares; its version is the event's own."""
+
+    key: Key = Field(validation_alias=AliasChoices("key", "name"))
+    version: Version
+
+    @property
+    def label(self) -> str:
+        return f"{self.key} {self.version}"
+
+
+class Denominator(SpecModel):
+    """What a ratio is over: occurrences of an event, or the sum of one of its properties."""
+
+    telemetry_event: TelemetryEventRef
+    property: str | None = None
+    """Numeric property to add up; occurrences are counted when not given."""
+
+
+class Winsorize(SpecModel):
+    """Bounds of a unit's total, beyond which it counts as the bound.
+
+    So a few extreme units do not drown the rest. To be chosen before the data are seen.
+    """
+
+    lower: Amount | None = None
+    """Least total of a unit; not above 0, which is the total of a unit that did nothing."""
+    upper: Amount | None = None
+    """Greatest total of a unit; not below 0."""
+
+    @model_validator(mode="after")
+    def _bounds_hold_zero(self) -> Self:
+        if self.lower is None and self.upper is None:
+            raise wrong((), "has neither bound: give lower, upper or both")
+        if self.lower is not None and self.lower > 0:
+            raise wrong(
+                ("lower",), f"is {self.lower}: units that did nothing have 0, so give 0 or less"
+            )
+        if self.upper is not None and self.upper < 0:
+            raise wrong(
+                ("upper",), f"is {self.upper}: units that did nothing have 0, so give 0 or more"
+            )
+        return self
+
+
+class Covariate(SpecModel):
+    """What a unit did before its first exposure, to take out what it would have done anyway.
+
+    Deng, Xu, Kohavi and Walker, "Improving the sensitivity of online controlled experiments by
+    utilizing pre-experiment data" (CUPED), WSDM 2013.
+    """
+
+    window: Seconds
+    """How long before first exposure the metric's event is looked at, in seconds. What a unit did
+    is remembered for the deduplication horizon, 7 days unless set otherwise."""
+
+
+class SuccessMetric(SpecModel):
+    """An outcome: a telemetry event and how its occurrences add up per variant."""
+
+    not_yet: ClassVar[Mapping[str, str]] = {"guardrail": "bounds that must hold come later"}
+
+    name: Name
+    telemetry_event: TelemetryEventRef
+    aggregation: Aggregation
+    property: str | None = None
+    """Numeric property of the event that avg, sum and quantiles aggregate; inferred where the
+    event has only one. A ratio counts occurrences when it is not given."""
+    denominator: Denominator | None = None
+    """What a ratio is over; its own event and property are the numerator."""
+    winsorize: Winsorize | None = None
+    """Bounds of a unit's total; for count, sum and avg."""
+    covariate: Covariate | None = None
+    """Adjusts for what units did before; for count, sum, avg and unique."""
+    target: Amount | None = None
+    """The value hoped for."""
+    direction: Literal["increase", "decrease"] = "increase"
+    """Which way is better."""
+    window: Seconds | None = None
+    """Attribution window after the unit's first exposure, in seconds; no end when not given."""
+
+    @cached_property
+    def needs_property(self) -> bool:
+        """Whether the aggregation is over a value rather than over occurrences or units."""
+        if self.aggregation == "ratio":
+            return self.property is not None
+        return self.aggregation not in {"count", "unique"}
+
+    @model_validator(mode="after")
+    def _property_has_a_use(self) -> Self:
+        if self.property is not None and not self.needs_property:
+            raise wrong(
+                ("property",),
+                f"{self.aggregation} counts occurrences, not values: leave property out, or "
+                "aggregate by sum, avg or a quantile",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _parts_fit_the_aggregation(self) -> Self:
+        if self.aggregation == "ratio" and self.denominator is None:
+            raise wrong(("denominator",), "is missing: a ratio needs the event that it is over")
+        if self.aggregation != "ratio" and self.denominator is not None:
+            raise wrong(
+                ("denominator",),
+                f"has no use in {self.aggregation}: leave it out, or aggregate by ratio",
+            )
+        for name, part, fits in (
+            ("winsorize", self.winsorize, ("count", "sum", "avg")),
+            ("covariate", self.covariate, ("count", "sum", "avg", "unique")),
+        ):
+            if part is not None and self.aggregation not in fits:
+                raise wrong((name,), f"does not fit {self.aggregation}: it fits {', '.join(fits)}")
+        return self

@@ -1,0 +1,89 @@
+import pytest
+
+from anabranch.errors import SpecReferenceError, SpecValidationError
+from anabranch.specs import Catalog, ExperimentSpec, SuccessMetric, TelemetrySpec
+
+ORDER = {"name": "shop.order", "version": 1}
+VIEW = {"name": "shop.view", "version": 1}
+RATIO = {
+    "name": "m",
+    "telemetryEvent": ORDER,
+    "aggregation": "ratio",
+    "denominator": {"telemetryEvent": VIEW},
+}
+COUNT = {"name": "m", "telemetryEvent": ORDER, "aggregation": "count"}
+
+
+def test_a_ratio_names_two_events():
+    metric = SuccessMetric.model_validate(RATIO | {"property": "amount"})
+    assert metric.needs_property
+    assert metric.denominator.telemetry_event.label == "shop.view 1.0.0"
+    assert not SuccessMetric.model_validate(RATIO).needs_property
+
+
+def test_durations_and_bounds():
+    metric = SuccessMetric.model_validate(
+        COUNT | {"covariate": {"window": "7d"}, "winsorize": {"upper": 10}}
+    )
+    assert metric.covariate.window == 604_800
+    assert (metric.winsorize.lower, metric.winsorize.upper) == (None, 10)
+
+
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ({**RATIO, "denominator": None}, "denominator: is missing"),
+        ({**COUNT, "denominator": {"telemetryEvent": VIEW}}, "denominator: has no use in count"),
+        ({**RATIO, "winsorize": {"upper": 5}}, "winsorize: does not fit ratio"),
+        ({**RATIO, "covariate": {"window": "1d"}}, "covariate: does not fit ratio"),
+        ({**COUNT, "winsorize": {}}, "winsorize: has neither bound"),
+        ({**COUNT, "winsorize": {"lower": 1}}, "winsorize.lower: is 1"),
+        ({**COUNT, "winsorize": {"upper": -1}}, "winsorize.upper: is -1"),
+        ({**COUNT, "aggregation": "p90", "winsorize": {"upper": 5}}, "does not fit p90"),
+        ({**COUNT, "aggregation": "unique", "winsorize": {"upper": 5}}, "does not fit unique"),
+        ({**COUNT, "covariate": {"window": 0}}, "covariate.window"),
+        ({**COUNT, "covariate": {"days": 7}}, "days"),
+    ],
+)
+def test_what_does_not_fit_is_refused(spec, says):
+    with pytest.raises(SpecValidationError, match="(?s)" + ".*".join(says.split(": "))):
+        SuccessMetric.model_validate(spec)
+
+
+def test_a_metric_written_before_has_the_same_document():
+    assert set(SuccessMetric.model_validate(COUNT).model_fields_set) == {
+        "name",
+        "telemetry_event",
+        "aggregation",
+    }
+
+
+@pytest.mark.parametrize(
+    ("denominator", "says"),
+    [
+        ({"telemetryEvent": {"name": "shop.vew", "version": 1}}, "did you mean 'shop.view'"),
+        ({"telemetryEvent": VIEW, "property": "seconds"}, "declares no property 'seconds'"),
+        ({"telemetryEvent": VIEW, "property": "page"}, "needs a number"),
+    ],
+)
+def test_a_denominator_that_is_not_there_is_told(denominator, says):
+    telemetry = TelemetrySpec.model_validate(
+        {
+            "meta": {"key": "shop.events", "version": 1},
+            "events": [
+                {"key": "shop.order", "version": 1, "properties": {}},
+                {"key": "shop.view", "version": 1, "properties": {"page": {"type": "string"}}},
+            ],
+        }
+    )
+    spec = ExperimentSpec.model_validate(
+        {
+            "meta": {"key": "e", "version": 1},
+            "controlVariant": "a",
+            "variants": [{"id": "a"}, {"id": "b"}],
+            "allocation": {"type": "random"},
+            "successMetrics": [RATIO | {"denominator": denominator}],
+        }
+    )
+    with pytest.raises(SpecReferenceError, match=says):
+        Catalog.of([telemetry, spec]).check()
