@@ -29,6 +29,11 @@ class Settings(SecuritySettings):
         description="First part of every topic, group and transactional id; no underscores",
     )
     specs: Path | None = Field(None, description="File or folder with the specs")
+    state_dir: Path | None = Field(
+        None,
+        description="Folder for state on disk, for more units than memory holds; in memory when "
+        "not given",
+    )
     partitions: int = Field(4, ge=1, le=10_000, description="Partitions of every topic")
     replication: int = Field(-1, description="Replication factor; -1 is the broker's default")
 

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from anabranch.engine import Stage
+from anabranch.engine.stage import in_memory
+from anabranch.engine.store import Store
 from anabranch.errors import TopologyError
 from anabranch.processors.protocol import Processor
 
@@ -207,8 +209,12 @@ def make_stage(
     linger_ms: int = 0,
     cache_size: int = 100_000,
     catch_up: Callable[[], Awaitable[None]] | None = None,
+    make_store: Callable[[int], Store] | None = None,
 ) -> Stage:
-    """The engine's stage of a shape; only stages that gather results linger."""
+    """The engine's stage of a shape; only stages that gather results linger.
+
+    State is in memory where no store is given.
+    """
     return Stage(
         name=shape.name,
         sources=shape.sources,
@@ -218,6 +224,7 @@ def make_stage(
         linger_ms=linger_ms if shape.gathers else 0,
         cache_size=cache_size,
         catch_up=catch_up,
+        make_store=make_store or in_memory,
     )
 
 

@@ -66,7 +66,7 @@ class Join:
                     out.send("out", record.key, (entry["left"] + entry["right"]).encode())
 
 
-def counting(make=Count, *, max_records: int = 100, name: str = "count") -> Stage:
+def counting(make=Count, *, max_records: int = 100, name: str = "count", **more) -> Stage:
     return Stage(
         name=name,
         sources=("in",),
@@ -74,6 +74,7 @@ def counting(make=Count, *, max_records: int = 100, name: str = "count") -> Stag
         make_processor=make,
         changelog=f"{name}-changelog",
         max_records=max_records,
+        **more,
     )
 
 

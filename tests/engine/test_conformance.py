@@ -8,8 +8,9 @@ from collections import Counter
 import pytest
 from aiokafka.partitioner import DefaultPartitioner
 
-from anabranch.engine import Outbox, Stage
-from anabranch.errors import FencedError, MalformedEventError
+from anabranch.engine import MemoryStore, Outbox, Stage
+from anabranch.engine.disk import DiskStore
+from anabranch.errors import FencedError, MalformedEventError, StateFormatError
 from tests.engine.processors import Count, Faulty, FirstSeen, Join, counting, topics
 from tests.support.clusters import EmbeddedCluster, KafkaCluster, drained, eventually
 
@@ -96,6 +97,95 @@ async def test_deleted_state_stays_deleted_after_a_restart(cluster):
         await worker.stop()
 
 
+async def test_state_on_disk_is_there_after_a_restart_without_reading_the_changelog(
+    cluster, tmp_path
+):
+    stage = counting(make_store=lambda partition: DiskStore(tmp_path / f"{partition}.sqlite3"))
+    await cluster.create(topics(partitions=2), compact=["count-changelog"])
+    restored = []
+    for _ in range(3):
+        await cluster.produce("in", numbered(10, 5))
+        worker = cluster.worker(stage)
+        await worker.start()
+        await worker.wait_ready()
+        await drained(cluster, stage)
+        restored.append(sum(t.stats.restored for t in worker.hosts[0].tasks.values()))
+        await worker.stop()
+
+    assert restored == [0, 0, 0]
+    exactly_once(await cluster.read("out"), 10, 15)
+
+
+async def test_state_on_disk_that_fell_behind_is_told_what_it_missed(cluster, tmp_path):
+    on_disk = counting(make_store=lambda partition: DiskStore(tmp_path / f"{partition}.sqlite3"))
+    await cluster.create(topics(partitions=1), compact=["count-changelog"])
+    for stage in (on_disk, counting(), on_disk):
+        await cluster.produce("in", numbered(10, 5))
+        worker = cluster.worker(stage)
+        await worker.start()
+        await worker.wait_ready()
+        await drained(cluster, stage)
+        (task,) = worker.hosts[0].tasks.values()
+        restored = task.stats.restored
+        await worker.stop()
+
+    assert 0 < restored <= 11, "the second worker's changes, not the first's"
+    exactly_once(await cluster.read("out"), 10, 15)
+
+
+async def test_a_crash_in_the_middle_is_mended_from_the_changelog_where_the_disk_is_behind(
+    cluster, tmp_path
+):
+    class Forgetful(DiskStore):
+        """Killed, by turns, before what was committed reached the disk."""
+
+        writes = 0
+
+        def apply(self, changes, position=None):
+            Forgetful.writes += 1
+            if Forgetful.writes % 3 == 0:
+                raise RuntimeError("killed between the commit and the disk")
+            super().apply(changes, position)
+
+    stage = counting(
+        max_records=7,
+        make_store=lambda partition: Forgetful(tmp_path / f"{partition}.sqlite3"),
+    )
+    await cluster.create(topics(partitions=1), compact=["count-changelog"])
+    await cluster.produce("in", numbered(10, 10))
+    worker = cluster.worker(stage)
+    await worker.start()
+    await drained(cluster, stage)
+    await worker.stop()
+
+    assert Forgetful.writes > 10
+    exactly_once(await cluster.read("out"), 10, 10)
+
+
+async def test_an_older_changelog_is_read_and_a_newer_one_is_refused(cluster):
+    await cluster.create(topics(partitions=1), compact=["count-changelog"])
+    for version in (1, 2):
+        stage = counting(state_format=version)
+        await cluster.produce("in", numbered(3, 5))
+        worker = cluster.worker(stage)
+        await worker.start()
+        await drained(cluster, stage)
+        await worker.stop()
+    exactly_once(await cluster.read("out"), 3, 10)
+
+    await cluster.produce("in", numbered(3, 5))
+    worker = cluster.worker(counting(state_format=1))
+    with pytest.raises(StateFormatError, match=r"format 2, and this version .* up to 1"):
+        await _started(worker)
+    await worker.stop()
+    assert await cluster.lag(counting()) == 15
+
+
+async def _started(worker) -> None:
+    await worker.start()
+    await worker.wait_ready()
+
+
 async def test_a_crash_in_the_middle_loses_nothing_and_repeats_nothing(cluster):
     stage = counting(max_records=7)
     await cluster.create(topics(), compact=["count-changelog"])
@@ -146,7 +236,7 @@ async def test_a_second_owner_fences_the_first(cluster):
     try:
         for port in (old, new):
             await port.open()
-            await port.restore(lambda changes: None)
+            await port.restore(MemoryStore(), lambda: None)
         outbox = Outbox({})
         outbox.send("out", b"k", b"from the zombie")
         with pytest.raises(FencedError):

@@ -1,7 +1,8 @@
 """The commands put together, and how a failure ends.
 
 Exit codes: 0 done; 1 specs or data are wrong; 2 the command line is wrong; 3 Kafka cannot be
-reached or refuses us; 4 settings or topics are wrong; 70 a defect of anabranch; 130 interrupted.
+reached or refuses us; 4 settings, topics or changelogs are wrong; 70 a defect of anabranch; 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from anabranch.errors import (
     KafkaAccessError,
     KafkaUnavailableError,
     SettingsError,
+    StateFormatError,
     TopologyError,
 )
 
@@ -78,7 +80,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def _code(error: AnabranchError) -> int:
     if isinstance(error, KafkaUnavailableError | KafkaAccessError):
         return 3
-    if isinstance(error, SettingsError | TopologyError):
+    if isinstance(error, SettingsError | TopologyError | StateFormatError):
         return 4
     return 1
 

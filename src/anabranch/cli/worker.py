@@ -14,7 +14,7 @@ from anabranch.cli import options
 from anabranch.cli.serving import until_told_to_stop
 from anabranch.cli.specs import checked_catalog
 from anabranch.engine.kafka import KafkaWorker, Topics
-from anabranch.errors import SettingsError, TopologyError
+from anabranch.errors import SettingsError, StateFormatError, TopologyError
 from anabranch.runtime import (
     LiveCatalog,
     build_stages,
@@ -99,7 +99,10 @@ async def _health(
 
 
 async def _say_ready(running: KafkaWorker, names: str) -> None:
-    await running.wait_ready()
+    try:
+        await running.wait_ready()
+    except StateFormatError:
+        return  # it ends the worker, which tells it
     log.info("ready: %s", names)
 
 

@@ -88,8 +88,22 @@ class StageHost:
             task.renew()
 
     async def wait_ready(self) -> None:
-        """Until every partition the group gave us is open and restored."""
-        await asyncio.gather(*(task.ready.wait() for task in self.tasks.values()))
+        """Until every partition the group gave us is open and restored.
+
+        Raises:
+            StateFormatError: A changelog is newer than the code.
+        """
+        await asyncio.gather(*(task.wait_open() for task in self.tasks.values()))
+
+    def check(self) -> None:
+        """Raises what keeps a task from running at all.
+
+        Raises:
+            StateFormatError: A changelog is newer than the code.
+        """
+        for task in self.tasks.values():
+            if task.refusal is not None:
+                raise task.refusal
 
     @property
     def progressed_at(self) -> float:

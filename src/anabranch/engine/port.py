@@ -7,6 +7,7 @@ from typing import Protocol
 
 from anabranch.engine.outbox import Outbox
 from anabranch.engine.state import Changes
+from anabranch.engine.store import Store
 from anabranch.processors.protocol import Record
 
 Poll = Mapping[str, Sequence[Record]]
@@ -28,8 +29,15 @@ class Port(Protocol):
         """
         ...
 
-    async def restore(self, load: Callable[[Changes], None]) -> int:
-        """Feed the changelog to ``load`` in pieces, then seek the sources to what is committed.
+    async def restore(self, store: Store, progress: Callable[[], None]) -> int:
+        """Bring the store up to the changelog's end, then seek the sources to what is committed.
+
+        A store with a position is told what comes after it, one whose position the changelog does
+        not have is cleared first.
+
+        Args:
+            store: To be brought up.
+            progress: Called with every piece.
 
         Returns:
             How many changelog records were read.
@@ -47,13 +55,18 @@ class Port(Protocol):
         """
         ...
 
-    async def commit(self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]) -> None:
+    async def commit(
+        self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]
+    ) -> int | None:
         """Outputs, changelog and source positions together, or nothing.
 
         Args:
             outbox: What the batch put out.
             changes: State changes for the changelog.
             positions: Logical source to the next offset to read.
+
+        Returns:
+            An offset of the changelog with all its changes before it; None without changes.
 
         Raises:
             FencedError: Another owner has taken over; nothing was committed.

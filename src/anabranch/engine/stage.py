@@ -6,9 +6,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from anabranch.engine.breaker import BreakerSettings
+from anabranch.engine.state import MemoryStore
+from anabranch.engine.store import Store
 from anabranch.processors.protocol import Processor
 
 DEAD_LETTER_SUFFIX = ".dlq"
+
+
+def in_memory(partition: int) -> Store:
+    """A store that is gone with the process."""
+    del partition
+    return MemoryStore()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,8 @@ class Stage:
         catch_up: Awaited before records are given up because the processor does not know what
             they name; it renews the stage if there is something new to know. None where what a
             processor knows never changes.
+        make_store: Partition to the store of its state; called each time a task opens.
+        state_format: Layout of the state's values, see :mod:`anabranch.engine.formats`.
     """
 
     name: str
@@ -40,6 +50,8 @@ class Stage:
     linger_ms: int = 0
     cache_size: int = 100_000
     catch_up: Callable[[], Awaitable[None]] | None = None
+    make_store: Callable[[int], Store] = in_memory
+    state_format: int = 1
 
     @property
     def dead_letters(self) -> tuple[str, ...]:

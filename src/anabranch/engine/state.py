@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import orjson
 
+from anabranch.engine.store import INTERNAL, Store
+
 __all__ = ["BatchState", "Changes", "LruCache", "MemoryStore"]
 
 Changes = dict[bytes, bytes | None]
@@ -21,34 +23,47 @@ _DELETED: Final = object()
 
 
 class MemoryStore:
-    """Committed state in memory: key to encoded value, as the changelog has it."""
+    """A :class:`~anabranch.engine.store.Store` in memory: gone with the process."""
 
-    __slots__ = ("_data",)
+    __slots__ = ("_data", "_position")
 
     def __init__(self, data: Mapping[bytes, bytes] | None = None) -> None:
         self._data: dict[bytes, bytes] = dict(data or {})
+        self._position: int | None = None
+
+    @property
+    def position(self) -> int | None:
+        return self._position
 
     def get(self, key: bytes) -> bytes | None:
         return self._data.get(key)
 
-    def apply(self, changes: Mapping[bytes, bytes | None]) -> None:
-        """Take over changes that were committed, or read back from the changelog."""
+    def apply(self, changes: Mapping[bytes, bytes | None], position: int | None = None) -> None:
         data = self._data
         for key, value in changes.items():
             if value is None:
                 data.pop(key, None)
             else:
                 data[key] = value
+        if position is not None:
+            self._position = position
 
-    def keys(self) -> Iterator[bytes]:
-        return iter(self._data)
+    def keys(self, prefix: bytes = b"") -> Iterator[bytes]:
+        found = [k for k in self._data if k.startswith(prefix) and not k.startswith(INTERNAL)]
+        return iter(found)
+
+    def clear(self) -> None:
+        self._data.clear()
+        self._position = None
+
+    def close(self) -> None:
+        return None
 
     def __len__(self) -> int:
-        return len(self._data)
+        return sum(not key.startswith(INTERNAL) for key in self._data)
 
     def snapshot(self) -> dict[bytes, bytes]:
-        """A copy, for inspection and tests."""
-        return dict(self._data)
+        return {key: self._data[key] for key in self.keys()}
 
 
 class BatchState:
@@ -56,7 +71,7 @@ class BatchState:
 
     __slots__ = ("_store", "_top")
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._top: dict[bytes, Any] = {}
 
@@ -78,8 +93,7 @@ class BatchState:
     def keys(self, prefix: bytes = b"") -> Iterator[bytes]:
         """Keys that start with ``prefix``; a copy is walked, so deleting meanwhile is fine."""
         top = self._top
-        found = [k for k in self._store.keys() if k.startswith(prefix)]  # noqa: SIM118
-        for key in found:
+        for key in self._store.keys(prefix):
             if top.get(key) is not _DELETED:
                 yield key
         for key in [k for k in top if k.startswith(prefix)]:

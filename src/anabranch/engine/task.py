@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 from inspect import isawaitable
 
 from anabranch.engine.breaker import Breaker
+from anabranch.engine.formats import FORMAT_KEY, check_format, format_marker
 from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll, Port
 from anabranch.engine.stage import Stage, TaskSettings
-from anabranch.engine.state import BatchState, LruCache, MemoryStore
+from anabranch.engine.state import BatchState, Changes, LruCache, MemoryStore
+from anabranch.engine.store import Store
 from anabranch.errors import (
     FencedError,
     KafkaAccessError,
     OutcomeUnknownError,
     ProcessingError,
+    StateFormatError,
     UndeclaredTelemetryError,
     UnknownExperimentError,
     UnknownVariantError,
@@ -96,7 +99,8 @@ class Task:
         self._runner: asyncio.Task[None] | None = None
         self._processor: Processor | None = None
         self._stale = False
-        self._store = MemoryStore()
+        self._store: Store = MemoryStore()
+        self._marked = False
         self._cache = LruCache(stage.cache_size)
         self._held: dict[str, Sequence[Record]] | None = None
         self._worked_at = time.monotonic()
@@ -145,9 +149,36 @@ class Task:
             self._kick.set()
 
     @property
-    def store(self) -> MemoryStore:
+    def store(self) -> Store:
         """The committed state, for inspection."""
         return self._store
+
+    async def wait_open(self) -> None:
+        """Until the task is open.
+
+        Raises:
+            StateFormatError: It never will be.
+        """
+        waiting = asyncio.ensure_future(self.ready.wait())
+        runner = self._runner
+        try:
+            await asyncio.wait(
+                [waiting] if runner is None else [waiting, runner],
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            waiting.cancel()
+        if self.refusal is not None:
+            raise self.refusal
+
+    @property
+    def refusal(self) -> StateFormatError | None:
+        """Why the task will not run at all; None unless the changelog is newer than the code."""
+        runner = self._runner
+        if runner is None or not runner.done() or runner.cancelled():
+            return None
+        error = runner.exception()
+        return error if isinstance(error, StateFormatError) else None
 
     # -- running ------------------------------------------------------------------------------
 
@@ -163,6 +194,8 @@ class Task:
                 while not self._stopping.is_set():
                     await self._step()
                     fenced = failed = 0
+            except StateFormatError:
+                raise
             except FencedError:
                 fenced += 1
                 self.stats.fenced += 1
@@ -183,9 +216,11 @@ class Task:
 
     async def _open(self) -> None:
         await self._port.open()
-        store = MemoryStore()
-        restored = await self._port.restore(lambda changes: self._load(store, changes))
-        self._store = store
+        self._store = store = self.stage.make_store(self.partition)
+        restored = await self._port.restore(store, self._progress)
+        self._marked = self.stage.changelog is None or check_format(
+            store, self.stage.state_format, f"{self.stage.changelog}[{self.partition}]"
+        )
         self._cache = LruCache(self.stage.cache_size)
         self._make_processor()
         self._held = None
@@ -197,9 +232,8 @@ class Task:
         self.ready.set()
         log.debug("%r opened, %d changelog records, %d keys", self, restored, len(store))
 
-    def _load(self, store: MemoryStore, changes: Mapping[bytes, bytes | None]) -> None:
+    def _progress(self) -> None:
         self.progressed_at = time.monotonic()
-        store.apply(changes)
 
     def _make_processor(self) -> None:
         self._stale = False
@@ -208,6 +242,7 @@ class Task:
     async def _close(self) -> None:
         self.ready.clear()
         await self._port.close()
+        self._store.close()
 
     async def _step(self) -> None:
         """One batch: poll (or take what is held back), process, commit."""
@@ -224,7 +259,7 @@ class Task:
         try:
             try:
                 await self._process(batch, state, outbox)
-                changes = state.seal()
+                changes = self._mark(state.seal())
             except Exception as error:
                 raise ProcessingError(f"{type(error).__name__}: {error}") from error
             if await self._outdated(outbox):
@@ -235,14 +270,16 @@ class Task:
                 self._held = polled
                 await self._pause(batch, outbox)
                 return
-            await self._port.commit(outbox, changes, _positions(batch))
+            position = await self._port.commit(outbox, changes, _positions(batch))
         except ProcessingError as error:
             self._cache.drop()
             self._held = polled
             cause = error.__cause__
             await self._isolate(batch, rest, cause if isinstance(cause, Exception) else error)
             return
-        self._store.apply(changes)
+        if changes:
+            self._store.apply(changes, position)
+            self._marked = True
         self._cache.apply()
         self._committed(batch, rest, outbox)
 
@@ -283,6 +320,12 @@ class Task:
         result = self._processor.process(batch, state, self._cache, outbox)
         if isawaitable(result):
             await result
+
+    def _mark(self, changes: Changes) -> Changes:
+        """The first changes say which format they have."""
+        if changes and not self._marked:
+            changes[FORMAT_KEY] = format_marker(self.stage.state_format)
+        return changes
 
     async def _outdated(self, outbox: Outbox) -> bool:
         """Whether the batch has dead letters that newer specs may do away with.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from anabranch.assignment import ExperimentEvaluator, PolicyChecker, PolicyEngine
 from anabranch.engine import Stage, TaskSettings
 from anabranch.engine.breaker import BreakerSettings
+from anabranch.engine.disk import DiskStore
+from anabranch.engine.store import Store
 from anabranch.events.cloudevents import Limits
 from anabranch.metrics.ledger import LedgerSettings
 from anabranch.metrics.windows import WindowSettings
@@ -20,7 +23,7 @@ from anabranch.processors.protocol import Processor
 from anabranch.runtime.specs import LiveCatalog
 from anabranch.settings import Settings
 from anabranch.specs import Catalog
-from anabranch.topology import STAGES, StageShape, make_stage
+from anabranch.topology import STAGES, Names, StageShape, make_stage
 
 _POLICY_TIMEOUT = 1.0
 """Seconds a policy checker may take; after that its rule does not match."""
@@ -51,9 +54,22 @@ def build_stages(
             linger_ms=round(settings.results_linger * 1000),
             cache_size=settings.exposure_cache,
             catch_up=live.catch_up if live is specs else None,
+            make_store=_store_maker(shape, settings),
         )
         for shape in shapes
     ]
+
+
+def _store_maker(shape: StageShape, settings: Settings) -> Callable[[int], Store] | None:
+    """Files of their own for each cluster, group and partition; None for state in memory.
+
+    The embedded log is gone with its process, so state that outlives it would belong to nothing.
+    """
+    if settings.state_dir is None or settings.bootstrap is None or shape.changelog is None:
+        return None
+    cluster = re.sub(r"[^A-Za-z0-9.-]+", "_", settings.bootstrap)[:80]
+    folder = settings.state_dir / cluster / Names(settings.prefix).group(shape.name)
+    return lambda partition: DiskStore(folder / f"{partition}.sqlite3")
 
 
 def task_settings(settings: Settings) -> TaskSettings:

@@ -11,6 +11,7 @@ from anabranch.engine.outbox import Entry, Outbox
 from anabranch.engine.port import Poll
 from anabranch.engine.stage import Stage
 from anabranch.engine.state import Changes
+from anabranch.engine.store import Store
 from anabranch.errors import FencedError
 from anabranch.processors.protocol import Headers, Record
 
@@ -51,18 +52,22 @@ class EmbeddedPort:
             self._log.partitions(self._physical(topic))
         self._epoch = self._log.fence(self._id)
 
-    async def restore(self, load: Callable[[Changes], None]) -> int:
+    async def restore(self, store: Store, progress: Callable[[], None]) -> int:
         count = 0
         if self._stage.changelog is not None:
             topic = self._physical(self._stage.changelog)
-            offset, end = 0, self._log.end(topic, self._partition)
+            offset, end = store.position or 0, self._log.end(topic, self._partition)
+            if offset > end:
+                store.clear()
+                offset = 0
             while offset < end:
                 records = self._log.read(topic, self._partition, offset, _RESTORE_CHUNK)
                 if not records:
                     break
-                load({r.key: r.value for r in records if r.key is not None})
-                count += len(records)
                 offset = records[-1].offset + 1
+                store.apply({r.key: r.value for r in records if r.key is not None}, offset)
+                count += len(records)
+                progress()
                 await asyncio.sleep(0)
         self._at = {
             source: self._log.position(self._group, self._physical(source), self._partition)
@@ -96,7 +101,9 @@ class EmbeddedPort:
     async def positions(self) -> Mapping[str, int]:
         return dict(self._at)
 
-    async def commit(self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]) -> None:
+    async def commit(
+        self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]
+    ) -> int | None:
         if self._epoch is None:
             raise FencedError(f"{self._id} is not open")
         self._log.transact(
@@ -107,8 +114,11 @@ class EmbeddedPort:
             {(self._physical(s), self._partition): at for s, at in positions.items()},
         )
         self._log.tidy(self._physical(topic) for topic in self._stage.outputs)
-        if self._stage.changelog is not None:
-            self._log.tidy([self._physical(self._stage.changelog)])
+        if self._stage.changelog is None or not changes:
+            return None
+        changelog = self._physical(self._stage.changelog)
+        self._log.tidy([changelog])
+        return self._log.end(changelog, self._partition)
 
     def _records(
         self, outbox: Outbox, changes: Changes

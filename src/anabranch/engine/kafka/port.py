@@ -25,6 +25,7 @@ from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll
 from anabranch.engine.stage import Stage
 from anabranch.engine.state import Changes
+from anabranch.engine.store import Store
 from anabranch.errors import AnabranchError, FencedError, OutcomeUnknownError, ProcessingError
 from anabranch.processors.protocol import Record
 
@@ -93,15 +94,15 @@ class KafkaPort:
         except KafkaError as error:
             raise self._failed("open", error) from error
 
-    async def restore(self, load: Callable[[Changes], None]) -> int:
+    async def restore(self, store: Store, progress: Callable[[], None]) -> int:
         try:
-            count = await self._read_changelog(load)
+            count = await self._read_changelog(store, progress)
             await self._seek_sources()
         except KafkaError as error:
             raise self._failed("restore", error) from error
         return count
 
-    async def _read_changelog(self, load: Callable[[Changes], None]) -> int:
+    async def _read_changelog(self, store: Store, progress: Callable[[], None]) -> int:
         """By position, never by counting records: the end holds transaction markers.
 
         With a consumer of its own, without a group: aiokafka's coordinator dies of a second
@@ -114,13 +115,20 @@ class KafkaPort:
         try:
             tp = TopicPartition(self._physical(self._stage.changelog), self._partition)
             consumer.assign([tp])
+            begin = (await consumer.beginning_offsets([tp]))[tp]
             end = (await consumer.end_offsets([tp]))[tp]
-            consumer.seek(tp, (await consumer.beginning_offsets([tp]))[tp])
+            at = store.position
+            if at is None or not begin <= at <= end:
+                store.clear()
+                at = begin
+            consumer.seek(tp, at)
             count = 0
-            while await consumer.position(tp) < end:
+            while (at := await consumer.position(tp)) < end:
                 records = (await consumer.getmany(tp, timeout_ms=100)).get(tp, ())
-                load({r.key: r.value for r in records if r.key is not None})
+                changes = {r.key: r.value for r in records if r.key is not None}
+                store.apply(changes, records[-1].offset + 1 if records else at)
                 count += len(records)
+                progress()
         finally:
             await consumer.stop()
         return count
@@ -187,7 +195,9 @@ class KafkaPort:
         consumer = self._open_consumer()
         return {source: await consumer.position(tp) for source, tp in self._sources.items()}
 
-    async def commit(self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]) -> None:
+    async def commit(
+        self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]
+    ) -> int | None:
         producer = self._producer
         if producer is None:
             raise OutcomeUnknownError(f"{self._id} is not open")
@@ -201,7 +211,7 @@ class KafkaPort:
             async with asyncio.timeout(2 * self._client.transaction_timeout):
                 await producer.begin_transaction()
                 try:
-                    await self._send(producer, batches, offsets)
+                    written = await self._send(producer, batches, offsets)
                 except _REFUSED as error:
                     await producer.abort_transaction()
                     raise ProcessingError(f"the broker refused an output: {error!r}") from error
@@ -211,6 +221,9 @@ class KafkaPort:
         except (KafkaError, TimeoutError) as error:
             # A sender that was refused leaves us waiting, and is the better reason.
             raise self._failed("commit", _private.sender_failure(producer) or error) from error
+        if not changes or self._stage.changelog is None:
+            return None
+        return written[TopicPartition(self._physical(self._stage.changelog), self._partition)]
 
     def _build(
         self, producer: AIOKafkaProducer, outbox: Outbox, changes: Changes
@@ -234,22 +247,26 @@ class KafkaPort:
         producer: AIOKafkaProducer,
         batches: Mapping[TopicPartition, Sequence[BatchBuilder]],
         offsets: Mapping[TopicPartition, int],
-    ) -> None:
-        """Offsets first, then all partitions at once.
+    ) -> dict[TopicPartition, int]:
+        """Offsets first, then all partitions at once; returns the next offset of each partition.
 
         A broker checks a batch against the transaction, and answers NOT_ENOUGH_REPLICAS while the
         transaction is just taking in a partition or a group (KIP-890): the batch would be sent
         twice.
         """
         await producer.send_offsets_to_transaction(offsets, self._group)
-        futures = [
-            await producer.send_batch(batch, tp.topic, partition=tp.partition)
+        sent = [
+            (tp, batch, await producer.send_batch(batch, tp.topic, partition=tp.partition))
             for tp, ready in batches.items()
             for batch in ready
         ]
-        for result in await asyncio.gather(*futures, return_exceptions=True):
+        results = await asyncio.gather(*(future for _, _, future in sent), return_exceptions=True)
+        written: dict[TopicPartition, int] = {}
+        for (tp, batch, _), result in zip(sent, results, strict=True):
             if isinstance(result, BaseException):
                 raise result
+            written[tp] = result.offset + batch.record_count()
+        return written
 
     async def close(self) -> None:
         producer, consumer = self._producer, self._consumer

@@ -17,7 +17,7 @@ from anabranch.engine.kafka import _private, access
 from anabranch.engine.kafka.client import KafkaClient
 from anabranch.engine.kafka.port import KafkaPort
 from anabranch.engine.stage import Stage, TaskSettings
-from anabranch.errors import EngineError
+from anabranch.errors import EngineError, StateFormatError
 
 log = logging.getLogger(__name__)
 
@@ -168,20 +168,27 @@ class _Member:
         await self.host.wait_ready()
 
     async def stop(self) -> None:
+        """Leave; what ended the membership for good is told by :meth:`wait`."""
         self._stopping.set()
-        await self.wait()
+        if self._runner is not None:
+            await asyncio.wait([self._runner])
 
     async def _run(self) -> None:
         while not self._stopping.is_set():
             self._assigned.clear()
             with tempfile.TemporaryDirectory(prefix="anabranch-") as directory:
                 app = self._app(directory)
+                # Faust starts until the group has given us partitions, which may be never.
+                starting = asyncio.create_task(app.start(), name=f"start {self._group}")
                 try:
-                    await app.start()
-                    await self._watch(app)
+                    await self._watch(app, starting)
+                except StateFormatError:
+                    raise
                 except Exception as error:  # noqa: BLE001 - whatever ends Faust, we join again
                     await self._say(error)
                 finally:
+                    starting.cancel()
+                    await asyncio.wait([starting])
                     await self._leave(app)
             if not self._stopping.is_set():
                 self.host = self._new_host()
@@ -199,9 +206,12 @@ class _Member:
         else:
             log.error("%s cannot join its group, trying again: %s", self._group, why)
 
-    async def _watch(self, app: faust.App) -> None:
+    async def _watch(self, app: faust.App, starting: asyncio.Task[None]) -> None:
         """Keep the membership alive as long as the tasks make progress."""
         while not self._stopping.is_set():
+            if starting.done():
+                starting.result()
+            self.host.check()
             if app.crashed:
                 raise EngineError(f"Faust stopped: {app.crash_reason!r}") from app.crash_reason
             failure = _private.membership_failure(app)
