@@ -22,8 +22,9 @@ async def onboarding(request):
         yield pipeline
 
 
-@pytest.fixture(params=["embedded", "kafka"])
+@pytest.fixture(params=["embedded"])
 async def without_files(request):
+    """Worker processes without files are tested on Kafka, by the command."""
     async with running(request, Catalog(), partitions=2) as pipeline:
         yield pipeline
 
@@ -143,6 +144,7 @@ def staff_only(effect: str) -> PolicySpec:
     )
 
 
+@pytest.mark.parametrize("onboarding", ["embedded"], indirect=True)
 async def test_a_changed_policy_decides(onboarding):
     asking = Asking(onboarding)
     rule = {"variantId": "multi_step", "policy": {"key": "staff"}}

@@ -19,8 +19,10 @@ from anabranch.demo import SPECS, Traffic
 from anabranch.runtime import (
     EmbeddedPipeline,
     KafkaPipeline,
+    LiveCatalog,
     Pipeline,
     build_stages,
+    follow_specs,
     kafka_client,
     kafka_worker,
 )
@@ -107,10 +109,13 @@ async def _on_kafka(settings: Settings, catalog: Catalog) -> AsyncIterator[Opene
     )
     async with KafkaPipeline(settings) as pipeline:
         await pipeline.create_topics()
-        worker = kafka_worker(build_stages(catalog, settings), settings)
-        await worker.start()
-        try:
-            async with KafkaFeed(kafka_client(settings), settings.prefix) as feed:
-                yield pipeline, feed, info
-        finally:
-            await worker.stop()
+        live = LiveCatalog(catalog)
+        worker = kafka_worker(build_stages(live, settings), settings)
+        live.on_change(worker.renew)
+        async with follow_specs(live, settings):
+            await worker.start()
+            try:
+                async with KafkaFeed(kafka_client(settings), settings.prefix) as feed:
+                    yield pipeline, feed, info
+            finally:
+                await worker.stop()

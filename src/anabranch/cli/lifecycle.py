@@ -76,7 +76,10 @@ def find(now: Published, key: str, kind: str | None = None) -> Spec:
             return found
     keys = [spec.key for spec in catalog if spec.kind in kinds]
     what = "spec" if kind is None else kind
-    raise UnknownSpecError(f"there is no published {what} {key!r}: {nearest(key, keys)}")
+    raise UnknownSpecError(
+        f"there is no published {what} {key!r}: {nearest(key, keys)}. What workers have in files "
+        "only is found with --specs"
+    )
 
 
 def act(
