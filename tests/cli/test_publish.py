@@ -148,6 +148,26 @@ def test_what_does_not_fit_is_refused_before_it_is_written(where, written, capsy
     assert "nothing was published yet" in said(capsys)
 
 
+def test_what_workers_have_in_files_is_named_by_specs(where, written, capsys, tmp_path):
+    files = tmp_path / "files.yaml"
+    files.write_text(yaml.safe_dump_all([BUTTON.document, SHOP.document]))
+    assert run(["pause", KEY, *where]) == 1
+    assert "in files only is found with --specs" in said(capsys)
+    answer(capsys, "pause", KEY, *where, "--specs", str(files))
+
+    with_files = answer(capsys, "list", *where, "--specs", str(files))
+    assert with_files["refused"] == []
+    assert [(s["key"], s["status"], s["from"]) for s in with_files["specs"]] == [
+        (KEY, "paused", "topic"),
+        ("shop", None, "files"),
+    ]
+    (entry,) = answer(capsys, "history", *where)
+    assert (entry["fromDigest"], entry["action"]) == (BUTTON.digest, "pause")
+    assert run(["list", *where]) == 0
+    assert "no TelemetrySpec declares the event order" in (told := said(capsys))
+    assert "name those by --specs" in told
+
+
 def test_without_topics_it_says_how_to_make_them(kafka, capsys):
     assert run(["list", "--bootstrap", kafka, "--prefix", "nowhere"]) == 4
     assert "`anabranch topics create` makes it" in said(capsys)

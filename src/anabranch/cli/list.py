@@ -25,7 +25,8 @@ def list_(
     as_json: options.AsJson = False,
 ) -> None:
     """List the published specs, which version holds, and what is refused."""
-    now = lifecycle.look(load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs))
+    settings = load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs)
+    now = lifecycle.look(settings)
     rows = _rows(now)
     refused = [str(refusal) for refusal in now.specs.refused.values()]
     if as_json:
@@ -50,6 +51,8 @@ def list_(
     for refusal in refused:
         errors.print("[bold red]refused:[/] ", end="")
         errors.print(refusal, markup=False, highlight=False)
+    if settings.specs is None and any(refusal.waits for refusal in now.specs.refused.values()):
+        errors.print("if the workers have more specs in files, name those by --specs")
 
 
 def _rows(now: Published) -> list[dict[str, Any]]:
