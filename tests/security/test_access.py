@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from anabranch.cli.app import run
+from anabranch.demo import demo_catalog
+from anabranch.runtime import KafkaPipeline, Message, build_stages, kafka_worker
 from anabranch.settings import environment, load_settings
+from anabranch.topology import choose_stages
+from tests.pipeline.test_dead_letters import EXPERIMENT
 from tests.security.broker import (
     PLAIN_PASSWORD,
     Right,
@@ -18,8 +25,13 @@ from tests.security.broker import (
     make_user,
     unsecured_token,
 )
+from tests.security.grants import documented
+from tests.support.clusters import eventually
 
 PASSWORD = "correct-horse-of-access"
+EXPOSURE = json.dumps(
+    {"experiment": EXPERIMENT, "version": "1.0.0", "variant": "control", "unit": "user:u"}
+).encode()
 SENT = "correct-horse-of-a-token"
 
 
@@ -128,3 +140,88 @@ def test_a_refused_login_says_whose(secured, command, tmp_path, login):
     assert code == 3
     assert said in err
     assert out == ""
+
+
+# -- what we may do -------------------------------------------------------------------------------
+
+
+def test_a_worker_says_which_topics_it_may_not_use_before_it_starts(secured, prefix, command):
+    """Each of its topics in turn; exit code 3, as the shell of a deployment sees it."""
+    rights = documented("every worker", "assign", prefix=prefix)
+    topics = sorted({right.name for right in rights if right.resource == "topic"})
+    assert len(topics) == 6
+    for topic in topics:
+        settings = user(secured, f"{prefix}-{topic}", *(r for r in rights if r.name != topic))
+        code, _, err = command(settings | {"prefix": prefix}, "worker", "assign")
+        assert code == 3
+        assert (
+            f"user {prefix}-{topic}-user may not DESCRIBE topic {topic} on {secured.login}" in err
+        )
+        assert "docs/security.md lists the rights of every stage and command" in err
+
+
+TAKEN = {
+    # The right that is taken away: what stays instead, what the worker must then say.
+    "READ topic contexts.v1": "DESCRIBE",
+    "WRITE topic assignments.v1": "DESCRIBE",
+    "WRITE topic exposures.v1": "DESCRIBE",
+    "WRITE topic contexts.v1.dlq": "DESCRIBE",
+    "READ group -assign": None,
+    "WRITE transactional id -assign-": None,
+    "READ topic attribute-changelog.v1": "WRITE",
+    "WRITE topic attribute-changelog.v1": "READ",
+}
+
+
+@pytest.mark.parametrize("taken", TAKEN)
+async def test_a_running_worker_names_the_right_it_misses(secured, prefix, caplog, taken):
+    stage = "attribute" if "attribute" in taken else "assign"
+    kept = [
+        one
+        for right in documented("every worker", stage, prefix=prefix)
+        for one in _without(right, taken, prefix)
+    ]
+    assert len(kept) >= len(documented("every worker", stage, prefix=prefix)) - 1
+    name = f"{prefix}-worker"
+    await make_user(secured, name, PASSWORD)
+    await grant(secured, f"User:{name}", kept)
+    common = {"prefix": prefix, "partitions": 1, "session_timeout": 6}
+    chosen = load_settings(**secured.scram(name, PASSWORD), **common)
+    operation, resource = taken.split(" ", 1)
+    missing = _full(resource, prefix)
+    now = int(time.time() * 1000)
+    async with KafkaPipeline(load_settings(bootstrap=secured.owner, **common)) as owner:
+        await owner.create_topics()
+        await owner.publish(
+            [
+                Message("contexts", None, b'{"userId": "u"}', (), now),
+                Message("contexts", None, b"{", (), now),
+                Message("attribute-changelog", b"k", b"{}", (), now),
+                Message("observations", b"user:u", b"{}", (), now),
+                Message("exposures", b"user:u", EXPOSURE, (), now),
+            ]
+        )
+        worker = kafka_worker(build_stages(demo_catalog(), chosen, choose_stages([stage])), chosen)
+        await worker.start()
+        try:
+            said = f"user {name} may not {operation} {missing}"
+            await eventually(lambda: said in caplog.text, 20, repr(said))
+        finally:
+            await worker.stop()
+            await owner.destroy()
+    assert "Traceback" not in caplog.text
+    assert PASSWORD not in caplog.text
+
+
+def _full(resource: str, prefix: str) -> str:
+    """``topic contexts.v1`` with the prefix of this test."""
+    kind, name = resource.rsplit(" ", 1)
+    return f"{kind} {prefix}{name if name.startswith('-') else '.' + name}"
+
+
+def _without(right: Right, taken: str, prefix: str) -> list[Right]:
+    operation, resource = taken.split(" ", 1)
+    if (right.operation, f"{right.resource} {right.name}") != (operation, _full(resource, prefix)):
+        return [right]
+    instead = TAKEN[taken]
+    return [replace(right, operation=instead)] if instead else []

@@ -47,12 +47,18 @@ async def wait_for_producer_id(producer: AIOKafkaProducer) -> None:
 
 
 def sender_failure(producer: AIOKafkaProducer) -> BaseException | None:
-    """What ended the producer's sender, after which nothing it has promised will come."""
-    sender = producer._sender._sender_task  # noqa: SLF001
-    if sender is None or not sender.done() or sender.cancelled():
-        return None
-    failure: BaseException | None = sender.exception()
-    return failure
+    """What ended the producer's sender, or its transaction: the reason behind what came after.
+
+    Nothing that such a sender has promised will come, and batches of such a transaction are sent
+    all the same and refused for being outside of one.
+    """
+    waiter = producer._txn_manager._transaction_waiter  # noqa: SLF001
+    for ended in (producer._sender._sender_task, waiter):  # noqa: SLF001
+        if ended is not None and ended.done() and not ended.cancelled():
+            failure: BaseException | None = ended.exception()
+            if failure is not None:
+                return failure
+    return None
 
 
 def fill(batch: BatchBuilder, entries: Sequence[Entry]) -> int:
