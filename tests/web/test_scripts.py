@@ -54,8 +54,14 @@ FORMATS = {
     "format.perWindow('1m')": "per minute",
     "format.perWindow('15m')": "per 15 minutes",
     "format.perWindow('odd')": "per odd",
-    "format.aggregation('p95', 'price').what": "95th percentile of price",
+    "format.aggregation('p95', {property: 'price'}).what": "95th percentile of price",
     "format.aggregation('new', null).what": "new",
+    "format.aggregation('ratio', {denominator: {event: 'view 1.0.0', property: null}}).what": (
+        "Ratio over view 1.0.0"
+    ),
+    "format.aggregation('sum', {winsorize: {lower: null, upper: 500}, covariate: {}}).by": (
+        "sum per unit, totals of units up to 500, adjusted for what units did before"
+    ),
 }
 
 
@@ -125,7 +131,9 @@ def test_a_fixed_interval_alone_says_nothing():
 
 def test_every_explanation_leads_to_a_part_of_the_manual():
     topics = run("tell(why.TOPICS)")
-    assert {"difference", "sequential", "fixed", "ratio", "quantile"} <= set(topics)
+    assert {"difference", "sequential", "fixed", "ratio", "ratios", "covariate", "quantile"} <= set(
+        topics
+    )
     headings = {
         line.lstrip("# ").strip().lower().replace(" ", "-")
         for line in MANUAL.read_text(encoding="utf-8").splitlines()

@@ -84,6 +84,15 @@ def _show_metric(metric: MetricResult, control: str) -> None:
             *_comparison(comparisons.get(arm.id), once=once),
         )
     out.print(comparing)
+    for comparison in metric.comparisons:
+        adjustment = comparison.adjustment
+        if adjustment is not msgspec.UNSET:
+            out.print(
+                f"{comparison.variant}: adjusted for what units did before, which takes "
+                f"{adjustment.variance_reduction:.1%} of the variance away "
+                f"(unadjusted difference {_number(adjustment.difference)})",
+                highlight=False,
+            )
 
 
 def _figures(aggregation: str) -> dict[str, Callable[[MetricVariantResult], str]]:
@@ -100,6 +109,12 @@ def _figures(aggregation: str) -> dict[str, Callable[[MetricVariantResult], str]
             "sum": lambda arm: f"{arm.sum:,.2f}",
             "/ unit": lambda arm: _number(arm.mean),
             "/ event": lambda arm: _number(arm.event_mean),
+        }
+    if aggregation == "ratio":
+        return {
+            "numerator": lambda arm: f"{arm.sum:,.6g}",
+            "denominator": lambda arm: _number(arm.denominator),
+            "ratio": lambda arm: _number(arm.value),
         }
     return {
         "events": lambda arm: f"{arm.events:,}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from anabranch.specs import ExperimentSpec
+from anabranch.specs import ExperimentSpec, SuccessMetric
 from anabranch.web.rings import HISTORY_SECONDS, SecondCounts, WindowSeries
 
 __all__ = ["Run"]
@@ -181,9 +181,24 @@ class Run:
                     "aggregation": metric.aggregation,
                     "event": metric.telemetry_event.label,
                     "property": metric.property,
+                    "denominator": _denominator(metric),
+                    "winsorize": _bounds(metric),
+                    "covariate": metric.covariate and {"window": metric.covariate.window},
                     "direction": metric.direction,
                     "target": metric.target,
                 }
                 for metric in spec.success_metrics
             ],
         }
+
+
+def _denominator(metric: SuccessMetric) -> dict[str, Any] | None:
+    over = metric.denominator
+    if over is None:
+        return None
+    return {"event": over.telemetry_event.label, "property": over.property}
+
+
+def _bounds(metric: SuccessMetric) -> dict[str, Any] | None:
+    limits = metric.winsorize
+    return None if limits is None else {"lower": limits.lower, "upper": limits.upper}

@@ -67,9 +67,28 @@ export function isPercentile(aggregation) {
   return /^p\d+$/.test(aggregation);
 }
 
-/** What an arm's own value is, and what arms are compared by. */
-export function aggregation(name, property) {
+/** What an arm's own value is, and what arms are compared by; the spec's metric says more. */
+export function aggregation(name, metric) {
+  const { property, denominator, winsorize, covariate } = metric ?? {};
+  const words = kind(name, property, denominator);
+  const also = [];
+  if (winsorize) also.push(`totals of units ${bounds(winsorize)}`);
+  if (covariate) also.push("adjusted for what units did before");
+  return also.length ? { ...words, by: [words.by, ...also].join(", ") } : words;
+}
+
+function bounds({ lower, upper }) {
+  if (lower === null) return `up to ${number(upper)}`;
+  if (upper === null) return `from ${number(lower)}`;
+  return `from ${number(lower)} to ${number(upper)}`;
+}
+
+function kind(name, property, denominator) {
   const of = property ? ` of ${property}` : "";
+  if (name === "ratio") {
+    const over = denominator ? ` over ${denominator.property ?? denominator.event}` : "";
+    return { what: `Ratio${of}${over}`, by: "the ratio of sums", value: "Ratio" };
+  }
   const quantile = /^p(\d+)$/.exec(name);
   if (quantile) {
     return { what: `${quantile[1]}th percentile${of}`, by: "the percentile over events", value: name };

@@ -68,7 +68,7 @@ export function resultsPanel(run, variants) {
 }
 
 function metricTable(metric, spec, variants) {
-  const words = format.aggregation(metric.aggregation, spec?.property);
+  const words = format.aggregation(metric.aggregation, spec);
   const arms = new Map(metric.variants.map((arm) => [arm.id, arm]));
   const comparisons = new Map(metric.comparisons.map((c) => [c.variant, c]));
   const share = isShare(metric);
@@ -138,18 +138,21 @@ function isShare(metric) {
 
 function valueOf(metric, arm) {
   const shown = format.number(arm.value);
-  return format.isPercentile(metric.aggregation) ? why("quantile", null, shown) : shown;
+  if (format.isPercentile(metric.aggregation)) return why("quantile", null, shown);
+  if (metric.aggregation !== "ratio" || arm.denominator === undefined) return shown;
+  const here = `Here: \u03a3 y = ${format.number(arm.sum)}, \u03a3 x = ${format.number(arm.denominator)}.`;
+  return why("ratios", here, shown);
 }
 
 function comparisonCells(metric, comparison, place, direction, show, arms) {
   const { difference, relativeLift, sequential, fixed } = comparison;
   const { tone, text } = verdict(metric.aggregation, comparison, direction);
-  const here = inLetters(comparison, arms);
+  const here = inLetters(metric, comparison, arms);
   return [
     cell(
       "Difference",
       why(
-        format.isPercentile(metric.aggregation) ? "quantile" : "difference",
+        explainedBy(metric, comparison),
         here,
         h("span", { class: "difference" }, difference === null ? format.DASH : show(difference)),
         relativeLift === null ? null : hint(format.signed(format.percent(relativeLift, 1))),
@@ -180,10 +183,31 @@ function comparisonCells(metric, comparison, place, direction, show, arms) {
   ];
 }
 
+/** The topic that says what a difference is of. */
+function explainedBy(metric, comparison) {
+  if (format.isPercentile(metric.aggregation)) return "quantile";
+  if (metric.aggregation === "ratio") return "ratios";
+  return comparison.adjustment ? "covariate" : "difference";
+}
+
 /** What the formulas' letters stand for in a comparison. */
-function inLetters(comparison, arms) {
+function inLetters(metric, comparison, arms) {
   const [ours, theirs] = [arms.get(comparison.variant), arms.get(comparison.control)];
   if (!ours || !theirs || comparison.difference === null) return null;
+  const { adjustment } = comparison;
+  if (adjustment) {
+    return (
+      `Here: \u03b8 = ${format.number(adjustment.theta)}; without it the difference is ` +
+      `${format.number(adjustment.difference)}; ${format.percent(adjustment.varianceReduction, 1)} ` +
+      `of the variance are gone; nv = ${format.count(ours.units)}, nc = ${format.count(theirs.units)}.`
+    );
+  }
+  if (metric.aggregation === "ratio") {
+    return (
+      `Here: d = ${format.number(comparison.difference)}, nv = ${format.count(ours.units)}, ` +
+      `nc = ${format.count(theirs.units)}.`
+    );
+  }
   return (
     `Here: d = ${format.number(comparison.difference)}, nv = ${format.count(ours.units)}, ` +
     `nc = ${format.count(theirs.units)}, mv = ${format.number(ours.mean)}, mc = ${format.number(theirs.mean)}.`

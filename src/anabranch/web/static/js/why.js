@@ -64,6 +64,36 @@ export const TOPICS = {
     },
     anchor: "sample-ratio",
   },
+  ratios: {
+    title: "Ratio of sums",
+    says: "How much of the one there is for each of the other, over all units of an arm together.",
+    formula: [
+      "R  = \u03a3 y / \u03a3 x        y, x: a unit's totals of numerator and denominator",
+      "d  = R(variant) \u2212 R(control)",
+      "s\u00b2 = variance over units of (y \u2212 R x) / mean(x)",
+    ],
+    holds: "Units were randomised, not what is in the denominator: so the variance is over units (delta method). That a variant raises R can mean less of x as well as more of y; look at both.",
+    source: {
+      title: "Deng, Knoblich and Lu: Applying the delta method in metric analytics. KDD 2018",
+      url: "https://arxiv.org/abs/1803.06336",
+    },
+    anchor: "ratios",
+  },
+  covariate: {
+    title: "Difference, adjusted for what units did before",
+    says: "How much more a unit of the variant does than a unit of control, once what both would have done anyway is taken out.",
+    formula: [
+      "y' = y \u2212 \u03b8 (x \u2212 mean(x))     x: what a unit did before its first exposure",
+      "\u03b8  = \u03a3 (x \u2212 mx)(y \u2212 my) / \u03a3 (x \u2212 mx)\u00b2   within the arms",
+      "d  = mean(y', variant) \u2212 mean(y', control)",
+    ],
+    holds: "What was before the exposure cannot depend on the variant, so no expected difference changes; intervals become narrower by what x explains.",
+    source: {
+      title: "Deng, Xu, Kohavi and Walker: Improving the sensitivity of online controlled experiments by utilizing pre-experiment data. WSDM 2013",
+      url: "https://doi.org/10.1145/2433396.2433413",
+    },
+    anchor: "covariates",
+  },
   quantile: {
     title: "Percentile",
     says: "The value that so many percent of events do not exceed, to within 1 % of itself.",
