@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anabranch.assignment.expressions import UNDEFINED, compile_expression
+from anabranch.assignment.expressions import UNDEFINED, compile_expression, constant, paths
 from anabranch.errors import (
     ExpressionError,
     ExpressionLimitError,
@@ -379,3 +379,23 @@ def test_operators_never_leak_a_python_error(operand: object, operator: str) -> 
             value(source, context)
         except ExpressionTypeError:
             assert isinstance(operand, (dict, list))
+
+
+@pytest.mark.parametrize(
+    ("source", "expected", "truth"),
+    [
+        ("true", [], True),
+        ("1 > 2 || ''", [], False),
+        ("'a'.includes('a')", [], True),
+        ("null.a", [], None),
+        ("context.attributes?.plan === 'vip'", [("attributes", "plan")], None),
+        ("context['attributes'].tags?.includes('x')", [("attributes", "tags")], None),
+        ("context.attributes?.[0] ?? context.attributes[context.flags]",
+         [("attributes", "0"), ("attributes",), ("flags",)], None),
+        ("[context].includes(1)", [], None),
+    ],
+)  # fmt: skip
+def test_what_an_expression_reads(source, expected, truth):
+    compiled = compile_expression(source)
+    assert list(paths(compiled)) == expected
+    assert constant(compiled) is truth

@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 COMMANDS: Final = (
     "validate",
+    "lint",
     "explain",
     "publish",
     "list",

@@ -6,7 +6,7 @@ import hashlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from anabranch.errors import AnabranchError, DuplicateSpecError, SpecLoadError, SpecValidationError
 from anabranch.specs.catalog import Catalog
 from anabranch.specs.documents import kind_of, parse_document
+from anabranch.specs.explain import Path as FieldPath
 from anabranch.specs.explain import problems, title
 from anabranch.specs.marked import Marked, read_json, read_yaml
 from anabranch.specs.spec import Spec
@@ -36,6 +37,12 @@ class LoadedSpec:
     spec: Spec
     path: Path
     line: int | None = None
+    document: Marked | None = field(default=None, compare=False, repr=False)
+    """What was read, which knows the line of each field."""
+
+    def line_of(self, path: FieldPath) -> int | None:
+        """Line of a field, or of the nearest part of its path that is written; None for Python."""
+        return self.line if self.document is None else self.document.line(path)
 
     @property
     def place(self) -> str:
@@ -127,7 +134,7 @@ def _load(path: Path) -> Iterator[LoadedSpec]:
         return
     read = read_json if path.suffix == ".json" else read_yaml
     for document in read(text, path):
-        yield LoadedSpec(_parse(document, path), path, document.line())
+        yield LoadedSpec(_parse(document, path), path, document.line(), document)
 
 
 def _parse(document: Marked, path: Path) -> Spec:

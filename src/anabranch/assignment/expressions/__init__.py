@@ -6,7 +6,7 @@ which paths an expression looks at.
 """
 
 from anabranch.assignment.expressions.compiler import Expression, compile_expression
-from anabranch.assignment.expressions.reads import Read, reads
+from anabranch.assignment.expressions.reads import Read, constant, paths, reads
 from anabranch.assignment.expressions.semantics import UNDEFINED
 
-__all__ = ["UNDEFINED", "Expression", "Read", "compile_expression", "reads"]
+__all__ = ["UNDEFINED", "Expression", "Read", "compile_expression", "constant", "paths", "reads"]

@@ -13,7 +13,7 @@ from anabranch.assignment.expressions.nodes import Chain, Index, Link, Literal, 
 from anabranch.assignment.expressions.semantics import UNDEFINED
 from anabranch.errors import ExpressionError
 
-__all__ = ["Read", "reads"]
+__all__ = ["Read", "constant", "paths", "reads"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,41 @@ def reads(expression: Expression, *values: Any) -> tuple[Read, ...]:
         undefined = value is UNDEFINED
         found[path] = Read(path, None if undefined else value, not undefined)
     return tuple(found.values())
+
+
+def paths(expression: Expression) -> tuple[tuple[str, ...], ...]:
+    """The same paths by their names, the root left out: ``("attributes", "segment")``."""
+    return tuple(
+        dict.fromkeys(
+            tuple(_step(link) for link in chain.links)
+            for chain in _chains(parse(expression.source), expression.roots)
+        )
+    )
+
+
+def constant(expression: Expression) -> bool | None:
+    """The truth of an expression that looks at nothing; None of any other, or if it raises."""
+    if _looks(parse(expression.source), expression.roots):
+        return None
+    try:
+        return expression.test(*[None] * len(expression.roots))
+    except ExpressionError:
+        return None
+
+
+def _looks(part: Any, roots: tuple[str, ...]) -> bool:
+    if isinstance(part, Name):
+        return part.name in roots
+    if isinstance(part, Node | Link):
+        return any(_looks(getattr(part, field.name), roots) for field in fields(part))
+    return isinstance(part, tuple) and any(_looks(inner, roots) for inner in part)
+
+
+def _step(link: Link) -> str:
+    if isinstance(link, Property):
+        return link.name
+    value = link.index.value if isinstance(link, Index) and isinstance(link.index, Literal) else ""
+    return value if isinstance(value, str) else _literal(value)
 
 
 def _chains(part: Any, roots: tuple[str, ...]) -> Iterator[Chain]:
