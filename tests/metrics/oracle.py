@@ -118,11 +118,12 @@ def recompute(
         for metric in spec.success_metrics:
             prop = metric_property(metric, CATALOG.telemetry)
             end = float("inf") if metric.window is None else first + metric.window * 1000
-            counted = _counted(did, metric.telemetry_event, prop, first, end)
+            begin = first + (metric.after or 0) * 1000
+            counted = _counted(did, metric.telemetry_event, prop, begin, end)
             second = []
             if metric.denominator:
                 over = metric.denominator
-                second = _counted(did, over.telemetry_event, over.property, first, end)
+                second = _counted(did, over.telemetry_event, over.property, begin, end)
             if metric.covariate:
                 start = first - metric.covariate.window * 1000
                 second = _counted(did, metric.telemetry_event, prop, start, first)

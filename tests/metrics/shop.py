@@ -108,6 +108,21 @@ BANNER = ExperimentSpec.model_validate(
                 "aggregation": "unique",
                 "covariate": {"window": 60},
             },
+            {
+                "name": "came back",
+                "telemetryEvent": VIEW,
+                "aggregation": "unique",
+                "after": 30,
+                "window": 200,
+            },
+            {
+                "name": "later revenue per order",
+                "telemetryEvent": ORDER,
+                "aggregation": "ratio",
+                "property": "amount",
+                "denominator": {"telemetryEvent": ORDER},
+                "after": 60,
+            },
         ],
     }
 )

@@ -41,6 +41,7 @@ def test_durations_and_bounds():
         ({**COUNT, "winsorize": {"upper": -1}}, "winsorize.upper: is -1"),
         ({**COUNT, "aggregation": "p90", "winsorize": {"upper": 5}}, "does not fit p90"),
         ({**COUNT, "aggregation": "unique", "winsorize": {"upper": 5}}, "does not fit unique"),
+        ({**COUNT, "after": "7d", "window": "7d"}, "after: is 604800 s"),
         ({**COUNT, "covariate": {"window": 0}}, "covariate.window"),
         ({**COUNT, "covariate": {"days": 7}}, "days"),
     ],

@@ -2,10 +2,10 @@
 
 An observation counts for a metric of a run if the unit was exposed to exactly one variant of it,
 not after the observation by event time, and (where the metric has an attribution window) the
-observation came before first exposure plus window. That is a rule about sets, so what counts in
-the end does not depend on the order in which records arrive, on repeats, or on batches: whenever
-an exposure changes the rule's outcome for observations that are already known, what was counted
-is taken back and what now counts is added.
+observation came within that window, counted from first exposure. That is a rule about sets, so
+what counts in the end does not depend on the order in which records arrive, on repeats, or on
+batches: whenever an exposure changes the rule's outcome for observations that are already known,
+what was counted is taken back and what now counts is added.
 
 A unit's record, as it lies in state::
 
@@ -280,7 +280,8 @@ class Unit:
 def _span(measure: Measure, first: int) -> Span:
     if measure.back_ms is not None:
         return first - measure.back_ms, first
-    return first, _NEVER if measure.reach_ms is None else first + measure.reach_ms
+    end = _NEVER if measure.reach_ms is None else first + measure.reach_ms
+    return first + measure.after_ms, end
 
 
 def _less(

@@ -48,6 +48,7 @@ class Measure:
         event: Name and canonical version of the event, ``name@version``.
         property: The property whose values add up; None takes every event as one.
         reach_ms: The attribution window: how long after first exposure an event counts.
+        after_ms: How long after first exposure that begins.
         sketched: Whether the values go into a sketch too.
         units_only: Whether a unit's total is worth 1, however much it did.
         bounds: Least and greatest that a unit's total is worth.
@@ -66,6 +67,7 @@ class Measure:
     beside: str | None = None
     main: Measure | None = None
     back_ms: int | None = None
+    after_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,7 @@ def _measures(metric: SuccessMetric, catalog: Catalog) -> list[Measure]:
     covariate = metric.covariate
     event = _event(metric.telemetry_event)
     reach = None if metric.window is None else metric.window * SECOND
+    after = (metric.after or 0) * SECOND
     beside = f"{_BESIDE}{metric.name}"
     limits = metric.winsorize
     main = Measure(
@@ -173,6 +176,7 @@ def _measures(metric: SuccessMetric, catalog: Catalog) -> list[Measure]:
         units_only=metric.aggregation == "unique",
         bounds=None if limits is None else (_bound(limits.lower), _bound(limits.upper)),
         beside=beside if over or covariate else None,
+        after_ms=after,
     )
     if covariate is not None:
         back = covariate.window * SECOND
@@ -184,6 +188,7 @@ def _measures(metric: SuccessMetric, catalog: Catalog) -> list[Measure]:
             property=denominator_property(metric, catalog.telemetry),
             reach_ms=reach,
             main=main,
+            after_ms=after,
         )
         return [main, second]
     return [main]

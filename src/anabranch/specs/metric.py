@@ -105,6 +105,9 @@ class SuccessMetric(SpecModel):
     """Which way is better."""
     window: Seconds | None = None
     """Attribution window after the unit's first exposure, in seconds; no end when not given."""
+    after: Seconds | None = None
+    """How long after first exposure attribution begins, in seconds; at once when not given. With
+    ``unique`` and a window it is retention: units that came back in days 1 to 7."""
 
     @cached_property
     def needs_property(self) -> bool:
@@ -120,6 +123,16 @@ class SuccessMetric(SpecModel):
                 ("property",),
                 f"{self.aggregation} counts occurrences, not values: leave property out, or "
                 "aggregate by sum, avg or a quantile",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _window_is_not_empty(self) -> Self:
+        if self.after is not None and self.window is not None and self.after >= self.window:
+            raise wrong(
+                ("after",),
+                f"is {self.after} s, and the window ends {self.window} s after first exposure: "
+                "nothing lies between; both are counted from first exposure",
             )
         return self
 
