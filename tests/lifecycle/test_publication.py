@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from anabranch.errors import (
     DuplicateSpecError,
@@ -12,6 +14,7 @@ from anabranch.errors import (
     LifecycleError,
     MalformedEventError,
     PublishConflictError,
+    SpecError,
     SpecReferenceError,
 )
 from anabranch.lifecycle import (
@@ -25,7 +28,7 @@ from anabranch.lifecycle import (
     impact,
     propose,
 )
-from anabranch.specs import Catalog
+from anabranch.specs import Catalog, Status
 from tests.lifecycle.records import Recorded, experiment, metric, numbered, said, telemetry
 
 NOW = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
@@ -99,13 +102,13 @@ def test_references_must_hold_with_what_is_there():
 # -- what units get ---------------------------------------------------------------------------
 
 
-def given(*specs) -> Catalog:
+def catalog(*specs) -> Catalog:
     return Catalog.of(specs)
 
 
 def test_a_ramp_moves_nobody_who_is_in():
     found = impact(
-        given(experiment("a", coverage=0.1)), given(experiment("a", coverage=0.5)), "a", NOW
+        catalog(experiment("a", coverage=0.1)), catalog(experiment("a", coverage=0.5)), "a", NOW
     )
     assert found.units == 10_000
     assert abs(found.before - 1000) < 150
@@ -115,15 +118,17 @@ def test_a_ramp_moves_nobody_who_is_in():
 
 
 def test_pausing_takes_everybody_out_and_moves_nobody():
-    found = impact(given(experiment("a")), given(experiment("a", status="paused")), "a", NOW, 500)
+    found = impact(
+        catalog(experiment("a")), catalog(experiment("a", status="paused")), "a", NOW, 500
+    )
     assert (found.before, found.after, found.left, found.moved) == (500, 0, 500, 0)
 
 
 def test_a_new_salt_moves_half_and_a_new_version_nobody():
     one, two = experiment("a"), experiment("a", "2.0.0")
     salted = experiment("a", "2.0.0", allocation={"type": "random", "salt": "s"})
-    assert impact(given(one), given(one, two), "a", NOW).moved == 0
-    found = impact(given(one), given(one, salted), "a", NOW)
+    assert impact(catalog(one), catalog(one, two), "a", NOW).moved == 0
+    found = impact(catalog(one), catalog(one, salted), "a", NOW)
     assert abs(found.moved - 5000) < 300
     assert (found.version_before, found.version_after) == ("1.0.0", "2.0.0")
     assert "results start anew with 2.0.0" in found.notes[0]
@@ -131,7 +136,7 @@ def test_a_new_salt_moves_half_and_a_new_version_nobody():
 
 def test_a_new_experiment_and_one_with_targeting_rules():
     rules = experiment("a", expression="context.attributes?.x === 'y'", unit=["organizationId"])
-    found = impact(given(), given(rules), "a", NOW, 100)
+    found = impact(catalog(), catalog(rules), "a", NOW, 100)
     assert (found.version_before, found.before, found.joined) == (None, 0, 100)
     assert "without attributes" in found.notes[0]
 
@@ -139,7 +144,7 @@ def test_a_new_experiment_and_one_with_targeting_rules():
 def test_prerequisites_on_another_identity_are_met():
     first = experiment("first", unit=["organizationId"])
     second = experiment("a", unit=["userId"], prerequisites=[{"experiment": "first"}])
-    assert impact(given(first), given(first, second), "a", NOW, 100).after == 100
+    assert impact(catalog(first), catalog(first, second), "a", NOW, 100).after == 100
 
 
 # -- two people at once -----------------------------------------------------------------------
@@ -170,6 +175,45 @@ def test_another_key_is_no_conflict_unless_references_break():
     mine.check(published(telemetry("shop", "order"), experiment("b")))
     with pytest.raises(SpecReferenceError, match="event order"):
         mine.check(published(telemetry("shop", "refund")))
+
+
+EVENTS = ["order", "refund"]
+WANTED = st.one_of(
+    st.builds(
+        experiment,
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(["1.0.0", "2.0.0"]),
+        status=st.sampled_from(list(Status)),
+        successMetrics=st.lists(st.sampled_from(EVENTS).map(metric), max_size=1),
+        layer=st.sampled_from([None, {"key": "l", "end": 0.6}, {"key": "l", "start": 0.5}]),
+        prerequisites=st.sampled_from([[], [{"experiment": "c"}]]),
+    ),
+    st.builds(experiment, st.just("c"), status=st.sampled_from(list(Status))),
+    st.builds(telemetry, st.just("shop"), st.sampled_from(EVENTS)),
+)
+
+
+@given(st.lists(st.lists(WANTED, max_size=3), max_size=6))
+def test_what_may_be_published_is_never_refused_by_a_worker(publications):
+    """Not by one that follows, nor by one that starts afterwards."""
+    following, log = Specs(), []
+    for wanted in publications:
+        try:
+            publication = propose(published_log(log), wanted)
+        except (LifecycleError, SpecError):
+            continue
+        new = [said(p.spec, offset=len(log) + n) for n, p in enumerate(publication.proposed)]
+        log += new
+        following, wrong = fold(following, new)
+        starting, _ = fold(Specs(), log)
+        assert wrong == []
+        for specs in (following, starting):
+            assert (specs.refused, specs.waiting) == ({}, ())
+            assert list(specs.catalog()) == list(publication.after)
+
+
+def published_log(log) -> Published:
+    return Published(fold(Specs(), log)[0])
 
 
 # -- audit ------------------------------------------------------------------------------------

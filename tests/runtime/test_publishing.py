@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiokafka.errors import ProducerFenced
 
 from anabranch.engine.embedded import Log
 from anabranch.engine.kafka import Topics
 from anabranch.errors import PublishConflictError, SpecReferenceError
-from anabranch.lifecycle import propose
+from anabranch.lifecycle import encode_spec, propose
+from anabranch.runtime import LiveCatalog, follow_specs
 from anabranch.runtime.kafka import kafka_client, topic_settings
 from anabranch.runtime.publishing import EmbeddedSpecStore, KafkaSpecStore
 from anabranch.settings import load_settings
@@ -109,3 +111,28 @@ async def test_what_workers_have_in_files_counts(store):
     await publish(store(orders), needs)
     assert set((await store().look()).specs.refused) == {b"Experiment|a|1.0.0"}
     assert (await store(orders).look()).specs.refused == {}
+
+
+async def test_what_a_publisher_that_died_had_begun_is_never_seen(kafka, topic_prefix):
+    """And it holds up nobody: whoever publishes next ends its transaction."""
+    chosen = load_settings(bootstrap=kafka, prefix=topic_prefix, partitions=1)
+    client, names = kafka_client(chosen), Names(topic_prefix)
+    topic = names.topic("specs")
+    async with Topics(client) as topics:
+        await topics.create(topic_settings(chosen))
+    dead = client.producer(names.group("specs"))
+    await dead.start()
+    try:
+        await dead.begin_transaction()
+        lost = encode_spec(experiment("lost"))
+        await dead.send_and_wait(topic, key=lost.key, value=lost.value)
+
+        live = LiveCatalog()
+        async with follow_specs(live, chosen):
+            await publish(KafkaSpecStore(client, names), experiment("a"))
+            await live.catch_up()
+            assert live.catalog.experiments.keys() == ["a"]
+    finally:
+        with pytest.raises(ProducerFenced):
+            await dead.commit_transaction()
+        await dead.stop()
