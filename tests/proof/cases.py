@@ -6,7 +6,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from anabranch.metrics.power import units_per_arm
-from tests.proof.streams import Arrivals, Converts, Normal, Outcome, Source, Spends, Splits, Visits
+from tests.proof.streams import (
+    Arrivals,
+    Converts,
+    Normal,
+    Outcome,
+    Pairs,
+    Source,
+    Spends,
+    Splits,
+    Visits,
+    as_before,
+    clicks_per_view,
+)
+from tests.proof.watch import Estimate
 
 LOOKS: Final = 200
 BATCH: Final = 250
@@ -19,16 +32,17 @@ class Watching:
 
     Attributes:
         truth: The true difference of means; 0 is nothing to find.
-        planned: Units of both arms with which the fixed test would find it at the given power.
+        planned: Units of both arms with which the fixed test would find it, at 80 % power.
         bounded: Whether the sequential interval promises its error here; else it is a known limit.
+        estimate: What is compared: means, ratios, or means adjusted for a covariate.
     """
 
     name: str
     source: Source
     truth: float = 0.0
     planned: int | None = None
-    power: float = 0.8
     bounded: bool = True
+    estimate: Estimate = "mean"
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,14 @@ NOTHING_TO_FIND: Final = (
     ),
     Watching("50 % convert, a look every 10 units", _same(0.5, Converts(0.5), 2_000, 10)),
     Watching("1 % convert, a look every 10 units", _same(0.5, Converts(0.01), 2_000, 10)),
+    Watching("clicks per view", Pairs(0.5, clicks_per_view, 80, 125), estimate="ratio"),
+    Watching(
+        "clicks per view, split 10 : 90",
+        Pairs(0.1, clicks_per_view, 80, 125),
+        estimate="ratio",
+    ),
+    Watching("orders adjusted", Pairs(0.5, as_before, 80, 125), estimate="adjusted"),
+    Watching("orders adjusted, split 10 : 90", Pairs(0.1, as_before, 80, 125), estimate="adjusted"),
     Watching("visits that go on", Visits(arriving=20, rate=0.5, looks=40, per_stream=4_000)),
 )
 

@@ -15,11 +15,28 @@ Counts = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Sums:
-    """Cumulative sums of one arm, each of shape (streams, looks)."""
+    """Cumulative sums of one arm, each of shape (streams, looks).
+
+    Attributes:
+        beside: Of second totals, where units have them; then of their squares, and products.
+    """
 
     units: Numbers
     total: Numbers
     squares: Numbers
+    beside: Numbers | float = 0.0
+    beside_squares: Numbers | float = 0.0
+    cross: Numbers | float = 0.0
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.units + other.units,
+            self.total + other.total,
+            self.squares + other.squares,
+            self.beside + other.beside,
+            self.beside_squares + other.beside_squares,
+            self.cross + other.cross,
+        )
 
 
 @dataclass(frozen=True)
@@ -45,6 +62,59 @@ class Outcome(Protocol):
 
     def draw(self, rng: np.random.Generator, units: Counts) -> tuple[Numbers, Numbers]:
         """Both sums for groups of so many units."""
+
+
+class Pair(Protocol):
+    """What units do where each has two totals: the one that is measured and the one beside it."""
+
+    def __call__(
+        self, rng: np.random.Generator, shape: tuple[int, ...]
+    ) -> tuple[Numbers, Numbers]: ...
+
+
+def clicks_per_view(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Numbers, Numbers]:
+    """Views of a unit, and how many of them it clicks: units differ in how readily they do."""
+    views = 1 + rng.poisson(3.0, shape)
+    clicks = rng.binomial(views, rng.beta(2.0, 18.0, shape))
+    return clicks.astype(np.float64), views.astype(np.float64)
+
+
+def as_before(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Numbers, Numbers]:
+    """Orders of a unit, and what it ordered before: units differ in how much they order."""
+    rate = rng.standard_gamma(0.5, shape)
+    return rng.poisson(rate).astype(np.float64), rng.poisson(rate).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Units that come one batch after another, alike in both arms, with two totals each."""
+
+    share: float
+    pair: Pair
+    looks: int
+    batch: int
+
+    def draw(self, rng: np.random.Generator, streams: int) -> Streams:
+        shape = (streams, self.looks, self.batch)
+        measured, beside = self.pair(rng, shape)
+        mine = rng.random(shape) < self.share
+        of_variant, of_control = (
+            Sums(
+                *(
+                    np.cumsum((arm * values).sum(axis=2), axis=1)
+                    for values in (
+                        np.ones(shape),
+                        measured,
+                        measured**2,
+                        beside,
+                        beside**2,
+                        measured * beside,
+                    )
+                )
+            )
+            for arm in (mine, ~mine)
+        )
+        return Streams(of_variant, of_control)
 
 
 class Source(Protocol):

@@ -13,7 +13,16 @@ from anabranch.metrics.sample_ratio import sample_ratio, sequential_sample_ratio
 from tests.proof import watch
 from tests.proof.__main__ import main
 from tests.proof.cases import NOTHING_TO_FIND, SOMETHING_TO_FIND, SPLITS
-from tests.proof.streams import Arrivals, Converts, Normal, Spends, Visits
+from tests.proof.streams import (
+    Arrivals,
+    Converts,
+    Normal,
+    Pairs,
+    Spends,
+    Visits,
+    as_before,
+    clicks_per_view,
+)
 from tests.proof.trial import counting, watching
 
 
@@ -113,13 +122,33 @@ def test_what_is_proved_is_what_results_have(source):
     """The statistics over many streams are those that a run's results are made of."""
     streams = source.draw(np.random.default_rng(2), 6)
     seen = watch.fixed(streams), watch.sequential(streams)
+    assert _compare(streams, seen, "sum") > 200
+
+
+@pytest.mark.parametrize(
+    ("pair", "estimate"), [(clicks_per_view, "ratio"), (as_before, "adjusted")]
+)
+def test_what_is_proved_of_ratios_and_covariates_is_what_results_have(pair, estimate):
+    streams = Pairs(0.3, pair, 20, 40).draw(np.random.default_rng(2), 6)
+    seen = tuple(look(streams, 0.0, estimate) for look in (watch.fixed, watch.sequential))
+    aggregation = "ratio" if estimate == "ratio" else "sum"
+    assert _compare(streams, seen, aggregation, adjusted=estimate == "adjusted") > 200
+
+
+def _compare(streams, seen, aggregation, **how):
+    """How many statistics were compared, each at a look of a stream."""
     compared = 0
     for at in np.ndindex(6, 20):
         arms = []
         for sums in (streams.variant, streams.control):
-            total, squares = Fraction(sums.total[at]), Fraction(sums.squares[at])
-            arms.append((int(sums.units[at]), Moments(sum=total, sum_squares=squares)))
-        found = contrast("sum", *arms)
+            names = ("total", "squares", "beside", "beside_squares", "cross")
+            total, squares, *beside = (
+                Fraction(float(np.broadcast_to(getattr(sums, name), (6, 20))[at])) for name in names
+            )
+            kept = dict(zip(names[2:], beside, strict=True))
+            moments = Moments(sum=total, sum_squares=squares, **kept)
+            arms.append((int(sums.units[at]), moments))
+        found = contrast(aggregation, *arms, **how)
         for ours, theirs in zip(seen, (found.fixed, found.sequential), strict=True):
             if theirs is None:
                 assert (ours.p_value[at], ours.reach[at]) == (1, np.inf)
@@ -128,7 +157,7 @@ def test_what_is_proved_is_what_results_have(source):
             assert ours.p_value[at] == pytest.approx(theirs.p_value, rel=1e-6)
             assert ours.reach[at] == pytest.approx((theirs.high - theirs.low) / 2, rel=1e-6)
             assert ours.off[at] == (theirs.low > 0 or theirs.high < 0)
-    assert compared > 200
+    return compared
 
 
 @pytest.mark.parametrize("case", SPLITS[:5], ids=lambda case: f"{case.name} {case.alpha}")

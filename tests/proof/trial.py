@@ -13,7 +13,7 @@ from scipy import stats
 from anabranch.metrics.welch import CONFIDENCE
 from tests.proof import watch
 from tests.proof.cases import Counting, Watching
-from tests.proof.streams import Numbers, Visits, chunks
+from tests.proof.streams import Numbers, Pairs, Visits, chunks
 
 ALPHA: Final = 1 - CONFIDENCE
 CERTAINTY: Final = 0.999
@@ -106,7 +106,9 @@ def watching(case: Watching, streams: int, seed: int, advance: Advance) -> Trial
     for count in chunks(streams, _at_once(case)):
         drawn = case.source.draw(rng, count)
         trial.units = drawn.units[0]
-        fixed, sequential = (look(drawn, case.truth) for look in (watch.fixed, watch.sequential))
+        fixed, sequential = (
+            look(drawn, case.truth, case.estimate) for look in (watch.fixed, watch.sequential)
+        )
         trial.fixed.add(fixed.p_value <= ALPHA)
         calls = sequential.p_value <= ALPHA
         trial.sequential.add(calls)
@@ -136,7 +138,7 @@ def counting(case: Counting, streams: int, seed: int, advance: Advance) -> Trial
 
 def _at_once(case: Watching) -> int:
     """So many streams that they fit into memory."""
-    return 50 if isinstance(case.source, Visits) else max(1, 100_000 // case.source.looks)
+    return 50 if isinstance(case.source, Visits | Pairs) else max(1, 100_000 // case.source.looks)
 
 
 def _rng(name: str, seed: int) -> np.random.Generator:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,41 +30,79 @@ class Seen:
     reach: Numbers
 
 
-def fixed(streams: Streams, truth: float = 0.0) -> Seen:
+Estimate = Literal["mean", "ratio", "adjusted"]
+"""What is compared: means, ratios, or means adjusted for what units did before."""
+
+
+def fixed(streams: Streams, truth: float = 0.0, estimate: Estimate = "mean") -> Seen:
     """The fixed-horizon test, had somebody looked then."""
-    a, b = streams.variant, streams.control
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        a, b, difference, variance = _prepared(streams, estimate)
         errors = variance(a) / a.units, variance(b) / b.units
-        reach, p = students_t(difference(streams), errors, (a.units, b.units))
+        reach, p = students_t(difference, errors, (a.units, b.units))
         there = _both_have_two(streams) & (errors[0] + errors[1] > 0)
-    return _seen(streams, truth, there, reach, p)
+    return _seen(difference - truth, there, reach, p)
 
 
-def sequential(streams: Streams, truth: float = 0.0, rho_squared: float | None = None) -> Seen:
+def sequential(streams: Streams, truth: float = 0.0, estimate: Estimate = "mean") -> Seen:
     """The sequential interval."""
-    a, b = streams.variant, streams.control
-    rho_squared = mixture() if rho_squared is None else rho_squared
+    rho_squared = mixture()
     with np.errstate(invalid="ignore", divide="ignore"):
-        together = Sums(a.units + b.units, a.total + b.total, a.squares + b.squares)
-        error = squared_error((a.units, b.units), (variance(a), variance(b)), variance(together))
+        a, b, difference, variance = _prepared(streams, estimate)
+        error = squared_error((a.units, b.units), (variance(a), variance(b)), variance(a + b))
         deviation = np.sqrt(error)
         reach = standard_errors(streams.units, rho_squared) * deviation
-        p = p_value(difference(streams) / deviation, streams.units, rho_squared)
+        p = p_value(difference / deviation, streams.units, rho_squared)
         there = _both_have_two(streams) & (error > 0)
-    return _seen(streams, truth, there, reach, p)
+    return _seen(difference - truth, there, reach, p)
 
 
-def difference(streams: Streams) -> Numbers:
-    """Variant's mean less control's."""
+def _prepared(
+    streams: Streams, estimate: Estimate
+) -> tuple[Sums, Sums, Numbers, Callable[[Sums], Numbers]]:
+    """Both arms, their difference, and the variance over units of what is compared."""
     a, b = streams.variant, streams.control
-    return a.total / a.units - b.total / b.units
+    if estimate == "ratio":
+        return a, b, a.total / a.beside - b.total / b.beside, ratio_variance
+    if estimate == "adjusted":
+        a, b = adjusted(a, b)
+    return a, b, a.total / a.units - b.total / b.units, mean_variance
 
 
-def variance(sums: Sums) -> Numbers:
+def mean_variance(sums: Sums) -> Numbers:
     """Unbiased; results have it from exact numbers, which is the same but for rounding."""
     n = sums.units
     found: Numbers = np.maximum(0, (sums.squares - sums.total**2 / n) / (n - 1))
     return found
+
+
+def ratio_variance(sums: Sums) -> Numbers:
+    """By the delta method, as :class:`~anabranch.metrics.samples.RatioSample` has it."""
+    n, ratio = sums.units, sums.total / sums.beside
+    around = sums.squares - 2 * ratio * sums.cross + ratio**2 * sums.beside_squares
+    found: Numbers = np.maximum(0, around / (n - 1) * (n / sums.beside) ** 2)
+    return found
+
+
+def adjusted(a: Sums, b: Sums) -> tuple[Sums, Sums]:
+    """With what units did before taken out, as :func:`~anabranch.metrics.samples.adjust` does."""
+    shared = sum(s.cross - s.total * s.beside / s.units for s in (a, b))
+    spread = sum(s.beside_squares - s.beside**2 / s.units for s in (a, b))
+    theta = np.where(spread > 0, shared / spread, 0.0)
+    shift = theta * (a.beside + b.beside) / (a.units + b.units)
+    of_a, of_b = (
+        Sums(
+            s.units,
+            s.total - theta * s.beside + s.units * shift,
+            s.squares
+            - 2 * theta * s.cross
+            + theta**2 * s.beside_squares
+            + 2 * shift * (s.total - theta * s.beside)
+            + s.units * shift**2,
+        )
+        for s in (a, b)
+    )
+    return of_a, of_b
 
 
 def split_fixed(units: Numbers, shares: tuple[float, ...]) -> Numbers:
@@ -82,9 +122,7 @@ def _both_have_two(streams: Streams) -> NDArray[np.bool_]:
     return np.minimum(streams.variant.units, streams.control.units) >= 2
 
 
-def _seen(
-    streams: Streams, truth: float, there: NDArray[np.bool_], reach: Numbers, p: Numbers
-) -> Seen:
+def _seen(off_by: Numbers, there: NDArray[np.bool_], reach: Numbers, p: Numbers) -> Seen:
     with np.errstate(invalid="ignore"):
-        off = there & (np.abs(difference(streams) - truth) > reach)
+        off = there & (np.abs(off_by) > reach)
     return Seen(np.where(there, p, 1.0), off, np.where(there, reach, np.inf))
