@@ -133,6 +133,20 @@ def test_one_bad_among_many_keeps_out_itself_alone():
     assert list(specs.refused) == [b"Experiment|bad|1.0.0"]
 
 
+def test_a_key_that_moves_when_the_topic_gets_more_partitions_goes_on_there():
+    before, after_, bad = experiment("a"), experiment("a", title="x"), experiment("a", title="y")
+    old = [said(before, partition=0, offset=n, timestamp=n) for n in range(9)]
+    new = said(after_, partition=1, offset=0, timestamp=20)
+    for log in ([*old, new], [new, *old]):
+        assert held(fold(Specs(), log)[0]) == holding(after_)
+        state = Specs()
+        for record in log:
+            state, _ = fold(state, [record])
+        assert held(state) == holding(after_)
+    wrong = replace(said(bad, partition=0, offset=9, timestamp=10), value=b"{")
+    assert fold(Specs(), [wrong, new])[0].refused == {}
+
+
 # -- properties -------------------------------------------------------------------------------
 
 KEYS = ["a", "b"]

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiokafka.admin import NewPartitions
 from aiokafka.errors import ProducerFenced
 
 from anabranch.engine.embedded import Log
-from anabranch.engine.kafka import Topics
+from anabranch.engine.kafka import KafkaClient, Topics
 from anabranch.errors import PublishConflictError, SpecReferenceError
 from anabranch.lifecycle import encode_spec, propose
 from anabranch.runtime import LiveCatalog, follow_specs
 from anabranch.runtime.kafka import kafka_client, topic_settings
 from anabranch.runtime.publishing import EmbeddedSpecStore, KafkaSpecStore
+from anabranch.runtime.spec_logs import read_all
 from anabranch.settings import load_settings
 from anabranch.specs import Catalog
 from anabranch.topology import Names
 from tests.lifecycle.records import experiment, metric, telemetry
+from tests.support.clusters import eventually
 
 
 @pytest.fixture(params=["embedded", "kafka"])
@@ -136,3 +139,35 @@ async def test_what_a_publisher_that_died_had_begun_is_never_seen(kafka, topic_p
         with pytest.raises(ProducerFenced):
             await dead.commit_transaction()
         await dead.stop()
+
+
+async def test_partitions_that_the_topic_is_given_later_are_read_too(
+    kafka, topic_prefix, monkeypatch
+):
+    chosen = load_settings(bootstrap=kafka, prefix=topic_prefix, partitions=1)
+    client, names = kafka_client(chosen), Names(topic_prefix)
+    topic = names.topic("specs")
+    consumer = KafkaClient.consumer
+    monkeypatch.setattr(  # notice it soon
+        KafkaClient, "consumer", lambda self: consumer(self, metadata_max_age_ms=200)
+    )
+    async with Topics(client) as topics:
+        await topics.create(topic_settings(chosen))
+    live = LiveCatalog()
+    async with follow_specs(live, chosen):
+        await publish(KafkaSpecStore(client, names), experiment("a"))
+        admin = client.admin()
+        await admin.start()
+        try:
+            await admin.create_partitions({topic: NewPartitions(total_count=3)})
+        finally:
+            await admin.close()
+        wanted = [experiment(f"e{n}") for n in range(8)]
+
+        async def published() -> bool:
+            await publish(KafkaSpecStore(client, names), *wanted)
+            found = {record.partition for record in (await read_all(client, [topic]))[topic]}
+            return found == {0, 1, 2}
+
+        await eventually(published, 30, "specs in every partition")
+        await eventually(lambda: len(live.catalog) == 9, 30, "specs of new partitions")

@@ -64,14 +64,14 @@ class Specs:
     Attributes:
         files: The specs of files, which hold where the topic says nothing else.
         said: What the topic says, as far as it holds.
-        offsets: Where each name's last accepted record is, a taking back included.
+        last: Each name's last accepted record, a taking back included.
         waiting: The last change of each name, where its references do not hold.
         refused: What does not hold, by the record's key, until a later record of that key holds.
     """
 
     files: Mapping[SpecName, Spec] = field(default_factory=dict)
     said: Mapping[SpecName, Spec] = field(default_factory=dict)
-    offsets: Mapping[SpecName, int] = field(default_factory=dict)
+    last: Mapping[SpecName, Record] = field(default_factory=dict)
     waiting: Sequence[Change] = ()
     refused: Mapping[bytes | None, Refusal] = field(default_factory=dict)
 
@@ -113,18 +113,17 @@ def fold(specs: Specs, records: Iterable[Record]) -> tuple[Specs, list[Refusal]]
     for name in work.accepted:
         key = name.record_key
         known = refused.get(key)
-        if known is not None and known.record.offset <= work.offsets[name]:
+        if known is not None and not _later(known.record, work.last[name]):
             del refused[key]
     for change, why in waiting:
         known = refused.get(change.record.key)
-        if known is None or known.record.offset <= change.record.offset:
+        if known is None or not _later(known.record, change.record):
             refused[change.record.key] = Refusal(change.record, why, waits=True)
-    last = {change.name: change for change, _ in waiting}
     after = replace(
         specs,
         said=work.said,
-        offsets=work.offsets,
-        waiting=tuple(last.values()),
+        last=work.last,
+        waiting=tuple({change.name: change for change, _ in waiting}.values()),
         refused=refused,
     )
     return after, wrong
@@ -135,7 +134,7 @@ class _Work:
 
     def __init__(self, specs: Specs) -> None:
         self.said = dict(specs.said)
-        self.offsets = dict(specs.offsets)
+        self.last = dict(specs.last)
         self.accepted: set[SpecName] = set()
         self._files = specs.files
 
@@ -156,7 +155,11 @@ class _Work:
 
     def _try(self, changes: Sequence[Change]) -> list[tuple[Change, SpecError]]:
         """Accept all at once, else each half for itself: few bad ones among many cost little."""
-        newer = [c for c in changes if c.record.offset > self.offsets.get(c.name, -1)]
+        newer = [
+            change
+            for change in changes
+            if change.name not in self.last or _later(change.record, self.last[change.name])
+        ]
         if not newer:
             return []
         said = dict(self.said)
@@ -173,9 +176,16 @@ class _Work:
             middle = len(newer) // 2
             return [*self._try(newer[:middle]), *self._try(newer[middle:])]
         self.said = said
-        self.offsets |= {change.name: change.record.offset for change in newer}
+        self.last |= {change.name: change.record for change in newer}
         self.accepted |= {change.name for change in newer}
         return []
+
+
+def _later(one: Record, other: Record) -> bool:
+    """Of one key; in another partition only after the topic was given more of them."""
+    if one.partition == other.partition:
+        return one.offset > other.offset
+    return one.timestamp > other.timestamp
 
 
 def _catalog(files: Mapping[SpecName, Spec], said: Mapping[SpecName, Spec]) -> Catalog:

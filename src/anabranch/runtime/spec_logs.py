@@ -128,8 +128,17 @@ class KafkaSpecsLog:
         consumer = self._open()
         with _rights(self._client, [self._topic]):
             polled = await consumer.getmany(timeout_ms=round(wait * 1000))
+        if len(consumer.partitions_for_topic(self._topic) or ()) > len(self._tps):
+            await self._widen()
         records = [record for of_partition in polled.values() for record in of_partition]
-        return records, {tp.partition: await consumer.position(tp) for tp in self._tps}
+        return records, {tp.partition: await self._open().position(tp) for tp in self._tps}
+
+    async def _widen(self) -> None:
+        """Read new partitions too; they are noticed when the client refreshes its metadata."""
+        at = {tp.partition: await self._open().position(tp) for tp in self._tps}
+        log.warning("%s has more partitions than before: reading those too", self._topic)
+        await self.close()
+        await self.open(at)
 
     async def bury(self, refusal: Refusal) -> bool:
         """In a transaction that looks first: of all workers that refuse the record, one writes."""

@@ -126,7 +126,8 @@ class Following:
         self._moved = asyncio.Condition()
         self._told: set[tuple[int, int]] = set()
         self._waiting: dict[tuple[int, int], float] = {}
-        self._runner: asyncio.Task[None] | None = None
+        self._untold: asyncio.Queue[Refusal] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         try:
@@ -142,15 +143,19 @@ class Following:
             await self._source.close()
             raise
         self._live.attach(self)
-        self._runner = asyncio.create_task(self._run(), name="specs")
+        self._tell(self._live.refused)
+        self._tasks = [
+            asyncio.create_task(self._run(), name="specs"),
+            asyncio.create_task(self._bury(), name="refused specs"),
+        ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._live.attach(None)
-        if self._runner is not None:
-            self._runner.cancel()
+        for task in self._tasks:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._runner
+                await task
         await self._source.close()
 
     async def catch_up(self) -> None:
@@ -171,7 +176,6 @@ class Following:
         return all(self._positions.get(n, 0) >= end for n, end in ends.items())
 
     async def _run(self) -> None:
-        await self._tell(self._live.refused)
         while True:
             try:
                 await self._step()
@@ -189,7 +193,7 @@ class Following:
             self._moved.notify_all()
         if self._live.catalog is not before:
             log.info("specs changed: %s", _named(records))
-        await self._tell([*wrong, *self._overdue()])
+        self._tell([*wrong, *self._overdue()])
 
     async def _again(self) -> None:
         try:
@@ -198,6 +202,7 @@ class Following:
                 log.warning("the specs topic was made anew: reading it from its beginning")
                 self._live.forget()
                 self._positions.clear()
+                self._told.clear()
         except Exception as error:  # noqa: BLE001 - as above
             self._say(error)
 
@@ -215,13 +220,18 @@ class Following:
         self._waiting = {place: self._waiting.get(place, now) for place in waiting}
         return [waiting[place] for place, since in self._waiting.items() if now - since >= _GRACE]
 
-    async def _tell(self, refusals: Iterable[Refusal]) -> None:
+    def _tell(self, refusals: Iterable[Refusal]) -> None:
         """Each once: as an error in the log, and on the dead letters for all workers together."""
         for refusal in refusals:
-            if _place(refusal) in self._told:
-                continue
-            self._told.add(_place(refusal))
-            log.error("refused, what held before stays: %s", refusal)
+            if _place(refusal) not in self._told:
+                self._told.add(_place(refusal))
+                log.error("refused, what held before stays: %s", refusal)
+                self._untold.put_nowait(refusal)
+
+    async def _bury(self) -> None:
+        """Beside the reading, which it must not hold up."""
+        while True:
+            refusal = await self._untold.get()
             try:
                 await self._source.bury(refusal)
             except Exception as error:  # noqa: BLE001 - it was told, and is no reason to stop
