@@ -224,6 +224,7 @@ def make_stage(
         linger_ms=linger_ms if shape.gathers else 0,
         cache_size=cache_size,
         catch_up=catch_up,
+        in_step=len(shape.sources) > 1,
         make_store=make_store or in_memory,
     )
 

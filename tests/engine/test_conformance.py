@@ -27,6 +27,9 @@ async def cluster(request):
     await made.close()
 
 
+SIDES = ("left", "right")
+
+
 def numbered(keys: int, each: int) -> list[tuple[bytes, bytes]]:
     return [(b"key-%d" % (i % keys), b"%d" % i) for i in range(keys * each)]
 
@@ -184,6 +187,34 @@ async def test_an_older_changelog_is_read_and_a_newer_one_is_refused(cluster):
 async def _started(worker) -> None:
     await worker.start()
     await worker.wait_ready()
+
+
+async def test_sources_are_read_in_step_as_far_as_both_are_there(cluster):
+    seen: list[dict[str, list[int]]] = []
+
+    class Watch:
+        def process(self, batch, state, cache, out) -> None:
+            seen.append({side: [r.timestamp for r in batch.sources[side]] for side in SIDES})
+
+    stage = Stage("join", SIDES, ("out",), Watch, max_records=20, in_step=True)
+    await cluster.create(dict.fromkeys((*SIDES, "out", "left.dlq", "right.dlq"), 1))
+    left, right = range(1_000, 1_100), (1_030, 1_060, 1_999)
+    await cluster.produce("left", [(b"k", b"l", (), at) for at in left])
+    await cluster.produce("right", [(b"k", b"r", (), at) for at in right])
+    worker = cluster.worker(stage)
+    await worker.start()
+    await drained(cluster, stage)
+    await worker.stop()
+
+    assert [at for batch in seen for at in batch["left"]] == list(left)
+    assert [at for batch in seen for at in batch["right"]] == list(right)
+    for n, batch in enumerate(seen):
+        before = [at for earlier in seen[:n] for at in earlier["left"]]
+        so_far = [*before, *batch["left"]]
+        for at in batch["right"]:
+            assert all(other <= at for other in before), "left ran ahead of right"
+            assert len(so_far) == sum(other <= max(so_far) for other in left)
+            assert max(so_far) >= min(at, left[-1]), "right ran ahead of left"
 
 
 async def test_a_crash_in_the_middle_loses_nothing_and_repeats_nothing(cluster):

@@ -26,7 +26,8 @@ TASKS = TaskSettings(
     breaker=BreakerSettings(pause=0.5),
 )
 
-Message = tuple[bytes | None, bytes | None] | tuple[bytes | None, bytes | None, Any]
+Message = tuple[Any, ...]
+"""Key, value and, where given, headers and timestamp."""
 
 
 class Cluster(Protocol):
@@ -124,9 +125,13 @@ class KafkaCluster(_Naming):
         try:
             sent = [
                 await producer.send(
-                    self.physical(topic), key=key, value=value, headers=list(*headers)
+                    self.physical(topic),
+                    key=key,
+                    value=value,
+                    headers=list(more[0]) if more else [],
+                    timestamp_ms=more[1] if more[1:] else None,
                 )
-                for key, value, *headers in messages
+                for key, value, *more in messages
             ]
             await asyncio.gather(*sent)
         finally:

@@ -45,7 +45,10 @@ class Port(Protocol):
         ...
 
     async def poll(self, limit: int, wait: float) -> Poll:
-        """At most ``limit`` records, waiting ``wait`` seconds when there are none."""
+        """At most ``limit`` records, waiting ``wait`` seconds when there are none.
+
+        Several sources have equal shares of the limit, so that none fills the batch alone.
+        """
         ...
 
     async def positions(self) -> Mapping[str, int]:

@@ -37,6 +37,8 @@ class Stage:
         catch_up: Awaited before records are given up because the processor does not know what
             they name; it renews the stage if there is something new to know. None where what a
             processor knows never changes.
+        in_step: Whether several sources are read in the order of their records' timestamps, see
+            :mod:`anabranch.engine.ordering`.
         make_store: Partition to the store of its state; called each time a task opens.
         state_format: Layout of the state's values, see :mod:`anabranch.engine.formats`.
     """
@@ -50,6 +52,7 @@ class Stage:
     linger_ms: int = 0
     cache_size: int = 100_000
     catch_up: Callable[[], Awaitable[None]] | None = None
+    in_step: bool = False
     make_store: Callable[[int], Store] = in_memory
     state_format: int = 1
 

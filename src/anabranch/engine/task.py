@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
 
+from anabranch.engine import ordering
 from anabranch.engine.breaker import Breaker
 from anabranch.engine.formats import FORMAT_KEY, check_format, format_marker
 from anabranch.engine.outbox import Outbox
@@ -29,6 +30,9 @@ from anabranch.errors import (
 from anabranch.processors.protocol import Batch, Processor, Record
 
 log = logging.getLogger(__name__)
+
+_IN_STEP_WAIT = 0.01
+"""Seconds that records which ran ahead wait for the other source before it counts as idle."""
 
 _UNKNOWN_TO_SPECS = {
     UnknownExperimentError.__name__,
@@ -103,6 +107,7 @@ class Task:
         self._marked = False
         self._cache = LruCache(stage.cache_size)
         self._held: dict[str, Sequence[Record]] | None = None
+        self._idle_sources: set[str] = set()
         self._worked_at = time.monotonic()
         self._positions: dict[str, int] = {}
         self._limit = stage.max_records
@@ -247,13 +252,13 @@ class Task:
     async def _step(self) -> None:
         """One batch: poll (or take what is held back), process, commit."""
         self.progressed_at = time.monotonic()
-        polled = self._held or await self._gather()
+        polled = await self._next()
         if polled is None:
             await self._idle()
             return
         if self._stale:
             self._make_processor()
-        batch, rest = _split(polled, self._limit)
+        batch, rest = _split(polled, self._limit, in_step=self.stage.in_step)
         outbox = Outbox(self._logical)
         state = BatchState(self._store)
         try:
@@ -283,6 +288,27 @@ class Task:
         self._cache.apply()
         self._committed(batch, rest, outbox)
 
+    async def _next(self) -> dict[str, Sequence[Record]] | None:
+        """What is held back; where sources are read in step, with what came after it."""
+        held = self._held
+        if held is None:
+            return await self._gather()
+        room = self.stage.max_records - _count(held)
+        if not self.stage.in_step or room <= 0 or self._limit < self.stage.max_records:
+            return held
+        return await self._level(held, room)
+
+    async def _level(
+        self, polled: dict[str, Sequence[Record]], room: int
+    ) -> dict[str, Sequence[Record]]:
+        """Give a source that has nothing a moment to catch up, unless it had none of late."""
+        idle = self._idle_sources
+        idle -= {source for source, records in polled.items() if records}
+        if any(not records and source not in idle for source, records in polled.items()):
+            polled = _joined(polled, await self._port.poll(room, _IN_STEP_WAIT))
+            idle |= {source for source, records in polled.items() if not records}
+        return polled
+
     async def _gather(self) -> dict[str, Sequence[Record]] | None:
         """Poll; with a linger, keep polling until the batch is full or the time is over."""
         polled = await self._port.poll(self._limit, self._settings.poll_timeout)
@@ -295,11 +321,10 @@ class Task:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
-            more = await self._port.poll(self._limit - total, left)
-            for source, records in more.items():
-                if records:
-                    merged[source] = [*merged[source], *records]
-                    total += len(records)
+            merged = _joined(merged, await self._port.poll(self._limit - total, left))
+            total = _count(merged)
+        if self.stage.in_step and total < self._limit:
+            merged = await self._level(merged, self._limit - total)
         return merged
 
     async def _idle(self) -> None:
@@ -431,18 +456,30 @@ class Task:
 
 
 def _split(
-    polled: Mapping[str, Sequence[Record]], limit: int
+    polled: Mapping[str, Sequence[Record]], limit: int, *, in_step: bool
 ) -> tuple[dict[str, Sequence[Record]], dict[str, Sequence[Record]] | None]:
-    """The first ``limit`` records, source by source, and what is left (None when nothing is)."""
-    if _count(polled) <= limit:
-        return dict(polled), None
-    taken: dict[str, Sequence[Record]] = {}
-    rest: dict[str, Sequence[Record]] = {}
-    for source, records in polled.items():
-        taken[source] = records[:limit]
-        rest[source] = records[limit:]
-        limit -= len(taken[source])
-    return taken, rest
+    """At most ``limit`` records, source by source, and what is left (None when nothing is)."""
+    now = dict(polled)
+    later: dict[str, Sequence[Record]] = {}
+    if in_step:
+        now, later = ordering.in_step(polled)
+    if _count(now) > limit:
+        for source, records in now.items():
+            now[source] = records[:limit]
+            later[source] = [*records[limit:], *later.get(source, ())]
+            limit -= len(now[source])
+    return now, later if any(later.values()) else None
+
+
+def _joined(
+    first: Mapping[str, Sequence[Record]], second: Mapping[str, Sequence[Record]]
+) -> dict[str, Sequence[Record]]:
+    """The records of both, source by source."""
+    joined = dict(first)
+    for source, records in second.items():
+        if records:
+            joined[source] = [*joined[source], *records] if joined[source] else records
+    return joined
 
 
 def _count(batch: Mapping[str, Sequence[Record]]) -> int:

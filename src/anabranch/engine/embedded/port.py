@@ -88,15 +88,11 @@ class EmbeddedPort:
         return found
 
     def _read(self, limit: int) -> dict[str, Sequence[Record]]:
-        found: dict[str, Sequence[Record]] = {}
-        for source in self._stage.sources:
-            topic = self._physical(source)
-            records: Sequence[Record] = (
-                self._log.read(topic, self._partition, self._at[source], limit) if limit else ()
-            )
-            found[source] = records
-            limit -= len(records)
-        return found
+        share = max(1, limit // len(self._stage.sources))
+        return {
+            source: self._log.read(self._physical(source), self._partition, self._at[source], share)
+            for source in self._stage.sources
+        }
 
     async def positions(self) -> Mapping[str, int]:
         return dict(self._at)

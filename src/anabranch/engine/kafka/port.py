@@ -182,10 +182,16 @@ class KafkaPort:
 
     async def poll(self, limit: int, wait: float) -> Poll:
         consumer = self._open_consumer()
+        tps = list(self._sources.values())
+        share = max(1, limit // len(tps))
+        got: dict[TopicPartition, Sequence[Record]] = {}
         try:
-            got = await consumer.getmany(
-                *self._sources.values(), timeout_ms=max(1, int(wait * 1000)), max_records=limit
-            )
+            if len(tps) > 1:  # else one source's backlog would fill the batch
+                for tp in tps:
+                    got |= await consumer.getmany(tp, timeout_ms=0, max_records=share)
+            if not got:
+                timeout = max(1, int(wait * 1000))
+                got = await consumer.getmany(*tps, timeout_ms=timeout, max_records=share)
         except KafkaError as error:
             raise self._failed("read", error) from error
         empty: Sequence[Record] = ()
