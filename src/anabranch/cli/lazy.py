@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 COMMANDS: Final = (
     "validate",
     "lint",
+    "schema",
     "explain",
     "publish",
     "list",

@@ -118,13 +118,17 @@ class Variant(SpecModel):
     """One arm of an experiment."""
 
     id: Id
+    """Unique within the experiment."""
     name: str = Field(default="", validation_alias=AliasChoices("name", "key"))
     """What people call it; ``key`` is the newer spelling."""
     description: str = ""
+    """What is different about it."""
     weight: Weight = 1
     """Share of units relative to the other variants' weights; 0 is never chosen by the split."""
     overrides: tuple[Override, ...] = ()
+    """What it changes."""
     metadata: JsonObject = Field(default_factory=dict)
+    """Anything else, for applications; evaluation does not look at it."""
 
 
 class ExperimentSpec(Spec):

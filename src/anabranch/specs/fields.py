@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
 
 from anabranch.errors import SpecValidationError
 from anabranch.specs.version import normalize_version
@@ -52,10 +52,14 @@ def _share(value: Any) -> int | float:
 Amount = Annotated[int | float, PlainValidator(_number, json_schema_input_type=float)]
 """A finite number, kept as given."""
 
-Weight = Annotated[int | float, PlainValidator(_weight, json_schema_input_type=float)]
+Weight = Annotated[
+    int | float, PlainValidator(_weight, json_schema_input_type=Annotated[float, Field(ge=0)])
+]
 """A finite number that is not negative, kept as given."""
 
-Share = Annotated[int | float, PlainValidator(_share, json_schema_input_type=float)]
+Share = Annotated[
+    int | float, PlainValidator(_share, json_schema_input_type=Annotated[float, Field(ge=0, le=1)])
+]
 """A fraction between 0 and 1, both included."""
 
 

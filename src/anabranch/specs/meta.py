@@ -41,11 +41,17 @@ class Meta(SpecModel):
     version: Version
     """Semantic version, "1.0.0"; 1 and "1.2" are accepted."""
     title: str = ""
+    """What people call it."""
     description: str = ""
+    """What it is for."""
     domain: str = ""
+    """The part of the business it belongs to, like ``onboarding``."""
     owners: tuple[str, ...] = ()
+    """Who is responsible: people or teams."""
     tags: tuple[str, ...] = ()
+    """Words to find it by."""
     stability: Annotated[Stability, BeforeValidator(_stability)] = Stability.EXPERIMENTAL
+    """How far it may be relied on: idea, in_creation, experimental, beta, stable or deprecated."""
     doc_id: tuple[str, ...] = ()
     """Identifiers of documents about it."""
 
@@ -59,7 +65,9 @@ class Ref(SpecModel):
     """A reference to another spec; without a version the latest is meant."""
 
     key: Key = Field(validation_alias=AliasChoices("key", "name"))
+    """The spec's key; ``name`` is the older spelling."""
     version: Version | None = None
+    """Its version; the latest when not given."""
 
     @property
     def label(self) -> str:

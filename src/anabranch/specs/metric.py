@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, model_validator
 from anabranch.specs.base import SpecModel
 from anabranch.specs.explain import wrong
 from anabranch.specs.fields import Amount, Key, Name, Seconds, Version
+from anabranch.specs.meta import duplicates
 
 __all__ = [
     "Aggregation",
@@ -21,7 +22,9 @@ __all__ = [
     "Winsorize",
 ]
 
-Aggregation = Literal["count", "avg", "sum", "unique", "ratio", "p50", "p75", "p90", "p95", "p99"]
+Aggregation = Literal[
+    "count", "avg", "sum", "unique", "ratio", "funnel", "p50", "p75", "p90", "p95", "p99"
+]
 """How a metric's events add up; pNN is the quantile over events."""
 
 
@@ -29,7 +32,9 @@ class TelemetryEventRef(SpecModel):
     """A reference to an event that a TelemetrySpec declares; its version is the event's own."""
 
     key: Key = Field(validation_alias=AliasChoices("key", "name"))
+    """The event's key; ``name`` is the older spelling."""
     version: Version
+    """The event's own version, not that of its TelemetrySpec."""
 
     @property
     def label(self) -> str:
@@ -40,6 +45,7 @@ class Denominator(SpecModel):
     """What a ratio is over: occurrences of an event, or the sum of one of its properties."""
 
     telemetry_event: TelemetryEventRef
+    """The event that the ratio is over."""
     property: str | None = None
     """Numeric property to add up; occurrences are counted when not given."""
 
@@ -88,13 +94,18 @@ class SuccessMetric(SpecModel):
     not_yet: ClassVar[Mapping[str, str]] = {"guardrail": "bounds that must hold come later"}
 
     name: Name
+    """What people call it; unique within the experiment."""
     telemetry_event: TelemetryEventRef
+    """The event that is measured."""
     aggregation: Aggregation
+    """How its occurrences add up: count, avg, sum, unique, ratio or a quantile, p50 to p99."""
     property: str | None = None
     """Numeric property of the event that avg, sum and quantiles aggregate; inferred where the
     event has only one. A ratio counts occurrences when it is not given."""
     denominator: Denominator | None = None
     """What a ratio is over; its own event and property are the numerator."""
+    steps: tuple[TelemetryEventRef, ...] = ()
+    """Of a funnel, the events that have to follow its own, in order."""
     winsorize: Winsorize | None = None
     """Bounds of a unit's total; for count, sum and avg."""
     covariate: Covariate | None = None
@@ -114,7 +125,7 @@ class SuccessMetric(SpecModel):
         """Whether the aggregation is over a value rather than over occurrences or units."""
         if self.aggregation == "ratio":
             return self.property is not None
-        return self.aggregation not in {"count", "unique"}
+        return self.aggregation not in {"count", "unique", "funnel"}
 
     @model_validator(mode="after")
     def _property_has_a_use(self) -> Self:
@@ -134,6 +145,23 @@ class SuccessMetric(SpecModel):
                 f"is {self.after} s, and the window ends {self.window} s after first exposure: "
                 "nothing lies between; both are counted from first exposure",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _steps_are_a_funnel(self) -> Self:
+        if self.aggregation != "funnel":
+            if self.steps:
+                raise wrong(
+                    ("steps",),
+                    f"have no use in {self.aggregation}: leave them out, or aggregate by funnel",
+                )
+            return self
+        if not self.steps:
+            raise wrong(
+                ("steps",), "are missing: name the events that follow the funnel's own, in order"
+            )
+        for twice in duplicates(ref.label for ref in (self.telemetry_event, *self.steps)):
+            raise wrong(("steps",), f"hold {twice} twice: each step is an event of its own")
         return self
 
     @model_validator(mode="after")

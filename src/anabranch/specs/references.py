@@ -79,7 +79,7 @@ def overlap(one: ExperimentSpec, other: ExperimentSpec) -> bool:
 
 def _metrics(spec: ExperimentSpec, catalog: Catalog) -> Iterator[Reference]:
     for i, metric in enumerate(spec.success_metrics):
-        for find in (metric_property, denominator_property):
+        for find in (metric_property, denominator_property, _steps):
             try:
                 find(metric, catalog.telemetry)
             except SpecReferenceError as error:
@@ -323,6 +323,11 @@ def denominator_property(metric: SuccessMetric, telemetry: TelemetryRegistry) ->
     return _property(
         metric, over.telemetry_event, over.property, over.property is not None, telemetry
     )
+
+
+def _steps(metric: SuccessMetric, telemetry: TelemetryRegistry) -> None:
+    for ref in metric.steps:
+        _property(metric, ref, None, False, telemetry)
 
 
 def _property(

@@ -18,6 +18,7 @@ class Spec(SpecModel):
     kind: ClassVar[str]
 
     meta: Meta
+    """Which spec it is, and who owns it."""
 
     @property
     def key(self) -> str:

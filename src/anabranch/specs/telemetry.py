@@ -40,25 +40,35 @@ class TelemetryProperty(SpecModel):
     """One property of an event; ``pii`` or ``redact`` masks its value."""
 
     type: PropertyType
+    """What its value may be."""
     required: bool = False
+    """Whether every event carries it."""
     pii: bool = False
+    """Whether it is personal data: its values are masked."""
     redact: bool = False
+    """Whether its values are masked for another reason."""
     description: str = ""
+    """What it means."""
 
 
 class Semantics(SpecModel):
     """What the event means: who does what, and why it is measured."""
 
     who: str = ""
+    """Who does it."""
     what: str = ""
+    """What they do."""
     why: str = ""
+    """Why it is measured."""
 
 
 class Retention(SpecModel):
     """How long stores keep the event, in days; told to them, not enforced on topics."""
 
     days: int = Field(ge=0, strict=True)
+    """Days after which it is archived or deleted."""
     policy: Literal["archive", "delete"] = "delete"
+    """What is then done: archive or delete."""
 
 
 class Sampling(SpecModel):
@@ -69,14 +79,18 @@ class Sampling(SpecModel):
     }
 
     rate: Share
+    """Share of events kept, by a hash of the event's id."""
 
 
 class AnomalyThreshold(SpecModel):
     """Bounds of the numeric property named ``metric``, both allowed values themselves."""
 
     metric: str
+    """Name of the numeric property."""
     min: Amount | None = None
+    """Least value that is allowed."""
     max: Amount | None = None
+    """Greatest value that is allowed."""
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -91,10 +105,13 @@ class AnomalyDetection(SpecModel):
     """When values of an event are out of bounds, and what is then done."""
 
     enabled: bool = False
+    """Whether thresholds are watched."""
     minimum_sample: int = Field(default=0, ge=0, strict=True)
     """Events to see before thresholds apply; more than 1 is not supported yet."""
     thresholds: tuple[AnomalyThreshold, ...] = ()
+    """Bounds of properties."""
     actions: tuple[Literal["alert", "log", "trigger_regen"], ...] = ("alert",)
+    """What is done: alert puts it on the alerts topic; other tools see to log and trigger_regen."""
 
     @model_validator(mode="after")
     def _no_sample(self) -> Self:
@@ -111,14 +128,24 @@ class TelemetryEventSpec(SpecModel):
     """One event: its properties and their protection."""
 
     key: Key = Field(validation_alias=AliasChoices("key", "name"))
+    """The event's key; ``name`` is the older spelling."""
     version: Version
+    """The event's own version."""
     semantics: Semantics | None = None
+    """Who does what, and why it is measured."""
     properties: dict[str, TelemetryProperty] = Field(default_factory=dict)
+    """Property to what it may be; events with others lose those."""
     privacy: Privacy = "internal"
+    """How private it is: public, internal, pii or sensitive; of a sensitive event everything is
+    masked."""
     retention: Retention | None = None
+    """How long it is kept."""
     sampling: Sampling | None = None
+    """Which share is kept; the spec's default when not given."""
     anomaly_detection: AnomalyDetection | None = None
+    """When its values are out of bounds; the spec's default when not given."""
     tags: tuple[str, ...] = ()
+    """Words to find it by; ``privacy-reviewed`` says that it has been."""
 
     @property
     def label(self) -> str:
@@ -158,16 +185,22 @@ class TelemetryProvider(SpecModel):
     """Somewhere else that events are sent to; kept for the tools that do so."""
 
     type: str
+    """Which system."""
     config: JsonObject = Field(default_factory=dict)
+    """What that system needs."""
 
 
 class TelemetryConfig(SpecModel):
     """What holds for events that do not say it themselves."""
 
     default_retention_days: int | None = Field(default=None, ge=0, strict=True)
+    """How long events are kept that do not say so."""
     default_sampling_rate: Share = 1
+    """Share kept of events that do not say so."""
     providers: tuple[TelemetryProvider, ...] = ()
+    """Systems that events are sent on to; told to the tools that do so."""
     anomaly_detection: AnomalyDetection | None = None
+    """Thresholds of events that have none."""
 
 
 class TelemetrySpec(Spec):
@@ -180,7 +213,9 @@ class TelemetrySpec(Spec):
     kind: ClassVar[str] = "Telemetry"
 
     events: tuple[TelemetryEventSpec, ...] = Field(min_length=1)
+    """The events it declares."""
     config: TelemetryConfig = Field(default_factory=TelemetryConfig)
+    """What holds for events that do not say it."""
 
     @cached_property
     def events_by_name(self) -> Mapping[tuple[str, str], TelemetryEventSpec]:

@@ -130,7 +130,10 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, Mapping | Holdout) else value
 
 
-Holdouts = Annotated[tuple[Holdout, ...], BeforeValidator(_several)]
+Holdouts = Annotated[
+    tuple[Holdout, ...],
+    BeforeValidator(_several, json_schema_input_type=Holdout | tuple[Holdout, ...]),
+]
 """One holdout or a list of them."""
 
 
