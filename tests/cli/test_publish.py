@@ -115,6 +115,20 @@ def test_a_new_version_is_shown_before_it_is_published(where, written, capsys):
     assert "has no version 3.0.0: there are 1.0.0" in said(capsys)
 
 
+def test_a_version_that_does_not_hold_is_named(where, written, capsys):
+    draft = experiment(KEY, "2.0.0", status="draft")
+    assert run(["publish", written(BUTTON, SHOP, draft), *where, "--yes"]) == 0
+    assert answer(capsys, "show", KEY, *where)["version"] == "1.0.0"
+    shown = answer(capsys, "show", KEY, *where, "--version", "2")
+    assert (shown["status"], shown["actions"]) == ("draft", ["start"])
+    second = draft.model_copy(update={"status": "running"})
+    assert run(["publish", written(second), *where, "--yes"]) == 0
+
+    (stopped,) = answer(capsys, "stop", KEY, *where, "--version", "1", "--yes")["specs"]
+    assert (stopped["version"], stopped["impact"]["left"]) == ("1.0.0", 0)
+    assert answer(capsys, "show", KEY, *where)["version"] == "2.0.0"
+
+
 def test_it_asks_and_whoever_was_slower_is_told(where, written, capsys, monkeypatch):
     assert run(["publish", written(SHOP, BUTTON), *where, "--yes"]) == 0
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)

@@ -13,7 +13,7 @@ from tests.lifecycle.records import experiment, metric, telemetry
 
 TABLE = {
     # state: {action: the state it leads to}
-    "draft": {"start": "running", "retire": "retired"},
+    "draft": {"start": "running"},
     "running": {"pause": "paused", "ramp": "running", "stop": "completed"},
     "paused": {"resume": "running", "ramp": "paused", "stop": "completed"},
     "completed": {"retire": "retired"},

@@ -8,7 +8,7 @@ import json
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -35,9 +35,13 @@ from anabranch.settings import Settings
 from anabranch.specs import ExperimentSpec, Spec
 from anabranch.specs.documents import KINDS
 from anabranch.specs.explain import nearest
+from anabranch.specs.version import normalize_version
 from anabranch.topology import Names
 
 Key = Annotated[str, typer.Argument(help="The experiment's key")]
+Version = Annotated[
+    str | None, typer.Option("--version", help="A version; the one that holds when not given")
+]
 Why = Annotated[str, typer.Option("--why", help="The reason, for the audit")]
 Who = Annotated[
     str | None, typer.Option("--who", help="Who it is, for the audit; user@host when not given")
@@ -62,24 +66,33 @@ def look(settings: Settings) -> Published:
     return asyncio.run(spec_store(settings).look())
 
 
-def find(now: Published, key: str, kind: str | None = None) -> Spec:
-    """The version of a key that holds.
+def find(now: Published, key: str, *, kind: str | None = None, version: str | None = None) -> Spec:
+    """A version of a key, by default the one that holds.
 
     Raises:
         UnknownSpecError: There is none.
+        SpecValidationError: The version is none.
     """
     catalog = now.specs.catalog()
     kinds = tuple(KINDS) if kind is None else (kind,)
-    for one in kinds:
-        found = held(catalog, one, key)
-        if found is not None:
-            return found
-    keys = [spec.key for spec in catalog if spec.kind in kinds]
-    what = "spec" if kind is None else kind
-    raise UnknownSpecError(
-        f"there is no published {what} {key!r}: {nearest(key, keys)}. What workers have in files "
-        "only is found with --specs"
-    )
+    found = next(filter(None, (held(catalog, one, key) for one in kinds)), None)
+    if found is None:
+        keys = [spec.key for spec in catalog if spec.kind in kinds]
+        raise UnknownSpecError(
+            f"there is no published {kind or 'spec'} {key!r}: {nearest(key, keys)}. What workers "
+            "have in files only is found with --specs"
+        )
+    if version is None:
+        return found
+    versions = {
+        spec.version: spec for spec in catalog if (spec.kind, spec.key) == (found.kind, key)
+    }
+    wanted = versions.get(normalize_version(version))
+    if wanted is None:
+        raise UnknownSpecError(
+            f"{found.kind} {key} has no version {version}: there are {', '.join(versions)}"
+        )
+    return wanted
 
 
 def act(
@@ -87,18 +100,20 @@ def act(
     key: str,
     action: Action,
     *,
-    change: Callable[[ExperimentSpec], dict[str, object]] | None = None,
+    version: str | None,
+    change: Mapping[str, object] | None = None,
     who: str | None,
     why: str,
     ask: bool,
     as_json: bool,
 ) -> None:
-    """Do something to the version of an experiment that holds.
+    """Do something to an experiment.
 
     Args:
         settings: Where.
         key: The experiment's.
         action: Decides the state afterwards.
+        version: Its version; the one that holds when not given.
         change: Other fields that change.
         who: The publisher.
         why: In the publisher's words.
@@ -112,11 +127,10 @@ def act(
     """
 
     def wanted(now: Published) -> list[Spec]:
-        spec = find(now, key, "Experiment")
+        spec = find(now, key, kind=ExperimentSpec.kind, version=version)
         if not isinstance(spec, ExperimentSpec):  # for the type checker: its kind was asked for
             raise UnknownSpecError(f"there is no Experiment {key!r}")
-        fields = {"status": transition(spec, action), **(change(spec) if change else {})}
-        return [spec.model_copy(update=fields)]
+        return [spec.model_copy(update={"status": transition(spec, action), **(change or {})})]
 
     publish_specs(settings, wanted, action=str(action), who=who, why=why, ask=ask, as_json=as_json)
 

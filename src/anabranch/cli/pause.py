@@ -10,6 +10,7 @@ from anabranch.settings import load_settings
 def pause(
     key: lifecycle.Key,
     *,
+    version: lifecycle.Version = None,
     bootstrap: options.Bootstrap = None,
     prefix: options.Prefix = None,
     specs: options.Specs = None,
@@ -22,6 +23,7 @@ def pause(
         load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs),
         key,
         Action.PAUSE,
+        version=version,
         who=who,
         why=why,
         ask=False,

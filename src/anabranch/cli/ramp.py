@@ -17,6 +17,7 @@ def ramp(
         float, typer.Argument(min=0, max=100, help="Share of eligible units that take part")
     ],
     *,
+    version: lifecycle.Version = None,
     bootstrap: options.Bootstrap = None,
     prefix: options.Prefix = None,
     specs: options.Specs = None,
@@ -30,7 +31,8 @@ def ramp(
         load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs),
         key,
         Action.RAMP,
-        change=lambda _: {"coverage": round(percent / 100, 9)},
+        change={"coverage": round(percent / 100, 9)},
+        version=version,
         who=who,
         why=why,
         ask=not yes,

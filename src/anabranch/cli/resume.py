@@ -10,6 +10,7 @@ from anabranch.settings import load_settings
 def resume(
     key: lifecycle.Key,
     *,
+    version: lifecycle.Version = None,
     bootstrap: options.Bootstrap = None,
     prefix: options.Prefix = None,
     specs: options.Specs = None,
@@ -22,6 +23,7 @@ def resume(
         load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs),
         key,
         Action.RESUME,
+        version=version,
         who=who,
         why=why,
         ask=False,

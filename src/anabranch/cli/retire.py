@@ -10,6 +10,7 @@ from anabranch.settings import load_settings
 def retire(
     key: lifecycle.Key,
     *,
+    version: lifecycle.Version = None,
     bootstrap: options.Bootstrap = None,
     prefix: options.Prefix = None,
     specs: options.Specs = None,
@@ -18,11 +19,12 @@ def retire(
     yes: lifecycle.Yes = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Retire a stopped experiment or a draft: contexts may not ask for it any more."""
+    """Retire a stopped experiment: contexts may not ask for it any more."""
     lifecycle.act(
         load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs),
         key,
         Action.RETIRE,
+        version=version,
         who=who,
         why=why,
         ask=not yes,

@@ -11,7 +11,6 @@ import yaml
 
 from anabranch.cli import lifecycle, options
 from anabranch.cli.console import out
-from anabranch.errors import UnknownSpecError
 from anabranch.lifecycle import Published, SpecName, legal
 from anabranch.settings import load_settings
 from anabranch.specs import ExperimentSpec, Spec
@@ -20,9 +19,7 @@ from anabranch.specs import ExperimentSpec, Spec
 def show(
     key: Annotated[str, typer.Argument(help="A spec's key")],
     *,
-    version: Annotated[
-        str | None, typer.Option(help="A version; the one that holds when not given")
-    ] = None,
+    version: lifecycle.Version = None,
     bootstrap: options.Bootstrap = None,
     prefix: options.Prefix = None,
     specs: options.Specs = None,
@@ -30,9 +27,7 @@ def show(
 ) -> None:
     """Show a published spec, who published it, and what may be done to it."""
     now = lifecycle.look(load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs))
-    spec = lifecycle.find(now, key)
-    if version is not None:
-        spec = _version(now, spec, version)
+    spec = lifecycle.find(now, key, version=version)
     told = _told(now, spec)
     if as_json:
         out.print_json(json.dumps({**told, "spec": spec.document}))
@@ -52,15 +47,6 @@ def show(
     out.print()
     text = yaml.safe_dump(spec.document, sort_keys=False, allow_unicode=True)
     out.print(text, end="", highlight=False, markup=False, soft_wrap=True)
-
-
-def _version(now: Published, spec: Spec, version: str) -> Spec:
-    of_key = [s for s in now.specs.catalog() if (s.kind, s.key) == (spec.kind, spec.key)]
-    for found in of_key:
-        if found.version == version:
-            return found
-    known = ", ".join(found.version for found in of_key)
-    raise UnknownSpecError(f"{spec.kind} {spec.key} has no version {version}: there are {known}")
 
 
 def _told(now: Published, spec: Spec) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from anabranch.settings import load_settings
 def stop(
     key: lifecycle.Key,
     *,
+    version: lifecycle.Version = None,
     bootstrap: options.Bootstrap = None,
     prefix: options.Prefix = None,
     specs: options.Specs = None,
@@ -23,6 +24,7 @@ def stop(
         load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs),
         key,
         Action.STOP,
+        version=version,
         who=who,
         why=why,
         ask=not yes,

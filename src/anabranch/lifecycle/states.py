@@ -3,14 +3,14 @@
 ::
 
     draft ──start──► running ──stop──► completed ──retire──► retired
-      │               │   ▲               ▲
-      │             pause resume          │
-      │               ▼   │               │
-      │              paused ─────stop─────┘
-      └──────────────────retire────────────────────────────► retired
+                      │   ▲               ▲
+                    pause resume          │
+                      ▼   │               │
+                     paused ─────stop─────┘
 
 Ramping changes the coverage of a running or a paused experiment and leaves its state. What is
-completed takes no new units and never runs again: another run is another version.
+completed takes no new units and never runs again: another run is another version. A draft cannot
+be retired: a version that is no draft takes the place of those before it, running or not.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ class Action(StrEnum):
 
 TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = {
     (Status.DRAFT, Action.START): Status.RUNNING,
-    (Status.DRAFT, Action.RETIRE): Status.RETIRED,
     (Status.RUNNING, Action.PAUSE): Status.PAUSED,
     (Status.RUNNING, Action.RAMP): Status.RUNNING,
     (Status.RUNNING, Action.STOP): Status.COMPLETED,
