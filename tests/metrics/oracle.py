@@ -67,6 +67,15 @@ class Metric:
         if metric.aggregation.startswith("p"):
             self.bins.update(bin_of(value) for _, value in counted)
 
+    def walked(self, metric: SuccessMetric, times: list[int]) -> None:
+        """A unit: when it took each step of a funnel that it took."""
+        if times:
+            self.bins[str(len(times))] += 1
+        if len(times) == len(metric.steps) + 1:
+            self.converted += 1
+            self.events += 1
+            self.sum += 1
+
     @property
     def figures(self) -> tuple[Any, ...]:
         return (
@@ -101,9 +110,7 @@ def recompute(
         shown = [e for e in happened if isinstance(e, Shown) and e.experiment == spec.key]
         if not shown:
             continue
-        used = {m.telemetry_event.key for m in spec.success_metrics} | {
-            m.denominator.telemetry_event.key for m in spec.success_metrics if m.denominator
-        }
+        used = {ref.key for m in spec.success_metrics for ref in _events(m)}
         did = [e for e in happened if isinstance(e, Did) and e.event in used]
         as_of = max([as_of or 0, *(e.time for e in [*shown, *did])])
         variants = {e.variant for e in shown}
@@ -119,6 +126,13 @@ def recompute(
             prop = metric_property(metric, CATALOG.telemetry)
             end = float("inf") if metric.window is None else first + metric.window * 1000
             begin = first + (metric.after or 0) * 1000
+            if metric.steps:
+                times = _steps(did, metric, begin, end)
+                metrics[variant, metric.name].walked(metric, times)
+                if len(times) == len(metric.steps) + 1:
+                    last = [(times[-1], 1)]
+                    _into_windows(windows, window_sums, sizes, variant, metric, last, [])
+                continue
             counted = _counted(did, metric.telemetry_event, prop, begin, end)
             second = []
             if metric.denominator:
@@ -187,3 +201,20 @@ def _into_windows(
         for time, value in second if metric.denominator else ():
             at = (size, time // size * size, variant, metric.name)
             window_sums["beside", *at] += Fraction(repr(value))
+
+
+def _events(metric: SuccessMetric) -> list[Any]:
+    over = [metric.denominator.telemetry_event] if metric.denominator else []
+    return [metric.telemetry_event, *metric.steps, *over]
+
+
+def _steps(did: Iterable[Did], metric: SuccessMetric, begin: float, end: float) -> list[int]:
+    """The earliest way through a funnel, as far as it goes."""
+    ways: list[list[int]] = [[]]
+    for ref in (metric.telemetry_event, *metric.steps):
+        times = sorted(time for time, _ in _counted(did, ref, None, begin, end))
+        longer = [[*way, t] for way in ways for t in times if not way or t >= way[-1]]
+        if not longer:
+            break
+        ways = [min(longer)]
+    return min(ways)

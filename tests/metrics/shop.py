@@ -15,6 +15,7 @@ TELEMETRY = TelemetrySpec.model_validate(
             },
             {**VIEW, "properties": {"page": {"type": "string"}}},
             {"key": "shop.search", "version": 1, "properties": {}},
+            {"key": "shop.pay", "version": 1, "properties": {}},
         ],
     }
 )
@@ -114,6 +115,20 @@ BANNER = ExperimentSpec.model_validate(
                 "aggregation": "unique",
                 "after": 30,
                 "window": 200,
+            },
+            {
+                "name": "view to order",
+                "telemetryEvent": VIEW,
+                "aggregation": "funnel",
+                "steps": [ORDER],
+                "window": 250,
+            },
+            {
+                "name": "order to view",
+                "telemetryEvent": ORDER,
+                "aggregation": "funnel",
+                "steps": [VIEW, {"key": "shop.pay", "version": 1}],
+                "after": 20,
             },
             {
                 "name": "later revenue per order",

@@ -152,6 +152,22 @@ async def test_a_window_without_a_denominator_has_no_ratio():
     assert out.of("metric-windows")[0].json["value"] is None
 
 
+async def test_results_of_a_funnel():
+    """Five units: two came to no step, one to the first, two to the second and last."""
+    on = {"view to order": MetricDelta(2, 2, "2", bins={"1": 1, "2": 2})}
+    off = {"view to order": MetricDelta(1, 1, "1", bins={"1": 3, "2": 1})}
+    made = delta(variants={"on": VariantDelta(5, 0, on), "off": VariantDelta(5, 0, off)})
+    out = await bench().run(changed(made, experiment="banner", version="2.1.0"))
+    found = {metric["name"]: metric for metric in out.of("results")[0].json["metrics"]}
+    funnel = found["view to order"]
+    assert [(v["steps"], v["converted"], v["rate"]) for v in funnel["variants"]] == [
+        ([3, 2], 2, 0.4),
+        ([4, 1], 1, 0.2),
+    ]
+    assert funnel["comparisons"][0]["difference"] == pytest.approx(0.2)
+    assert "steps" not in found["orders"]["variants"][0]
+
+
 async def test_results_of_ratios_bounds_and_covariates():
     on = {
         "revenue per view": MetricDelta(

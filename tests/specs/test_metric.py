@@ -42,6 +42,12 @@ def test_durations_and_bounds():
         ({**COUNT, "aggregation": "p90", "winsorize": {"upper": 5}}, "does not fit p90"),
         ({**COUNT, "aggregation": "unique", "winsorize": {"upper": 5}}, "does not fit unique"),
         ({**COUNT, "after": "7d", "window": "7d"}, "after: is 604800 s"),
+        ({**COUNT, "aggregation": "funnel"}, "steps: are missing"),
+        ({**COUNT, "steps": [VIEW]}, "steps: have no use in count"),
+        (
+            {**COUNT, "aggregation": "funnel", "steps": [VIEW, ORDER]},
+            "steps: shop.order 1.0.0 twice",
+        ),
         ({**COUNT, "covariate": {"window": 0}}, "covariate.window"),
         ({**COUNT, "covariate": {"days": 7}}, "days"),
     ],
@@ -59,6 +65,17 @@ def test_a_metric_written_before_has_the_same_document():
     }
 
 
+def test_a_funnel_names_its_steps_in_order():
+    metric = SuccessMetric.model_validate({**COUNT, "aggregation": "funnel", "steps": [VIEW]})
+    assert [ref.label for ref in metric.steps] == ["shop.view 1.0.0"]
+    assert not metric.needs_property
+
+
+def test_a_step_that_is_not_there_is_told():
+    with pytest.raises(SpecReferenceError, match=r"did you mean 'shop\.view'"):
+        check({**COUNT, "aggregation": "funnel", "steps": [{"name": "shop.vew", "version": 1}]})
+
+
 @pytest.mark.parametrize(
     ("denominator", "says"),
     [
@@ -68,6 +85,12 @@ def test_a_metric_written_before_has_the_same_document():
     ],
 )
 def test_a_denominator_that_is_not_there_is_told(denominator, says):
+    with pytest.raises(SpecReferenceError, match=says):
+        check(RATIO | {"denominator": denominator})
+
+
+def check(metric):
+    """Check a catalog of one experiment with that metric."""
     telemetry = TelemetrySpec.model_validate(
         {
             "meta": {"key": "shop.events", "version": 1},
@@ -83,8 +106,7 @@ def test_a_denominator_that_is_not_there_is_told(denominator, says):
             "controlVariant": "a",
             "variants": [{"id": "a"}, {"id": "b"}],
             "allocation": {"type": "random"},
-            "successMetrics": [RATIO | {"denominator": denominator}],
+            "successMetrics": [metric],
         }
     )
-    with pytest.raises(SpecReferenceError, match=says):
-        Catalog.of([telemetry, spec]).check()
+    Catalog.of([telemetry, spec]).check()

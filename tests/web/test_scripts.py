@@ -59,6 +59,9 @@ FORMATS = {
     "format.aggregation('ratio', {denominator: {event: 'view 1.0.0', property: null}}).what": (
         "Ratio over view 1.0.0"
     ),
+    "format.aggregation('funnel', {steps: ['view 1.0.0', 'order 1.0.0']}).what": (
+        "Units that took every step: view 1.0.0 \u2192 order 1.0.0"
+    ),
     "format.aggregation('sum', {winsorize: {lower: null, upper: 500}, covariate: {}}).by": (
         "sum per unit, totals of units up to 500, adjusted for what units did before"
     ),

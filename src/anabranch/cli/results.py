@@ -110,6 +110,11 @@ def _figures(aggregation: str) -> dict[str, Callable[[MetricVariantResult], str]
             "/ unit": lambda arm: _number(arm.mean),
             "/ event": lambda arm: _number(arm.event_mean),
         }
+    if aggregation == "funnel":
+        return {
+            "units at each step": lambda arm: " > ".join(f"{n:,}" for n in arm.steps or ()),
+            "rate": lambda arm: _number(arm.rate),
+        }
     if aggregation == "ratio":
         return {
             "numerator": lambda arm: f"{arm.sum:,.6g}",

@@ -256,6 +256,7 @@ class MetricVariantResult(_Wire):
     Attributes:
         mean: Of a winsorized metric, of the units' totals within their bounds.
         denominator: Of a ratio: what ``sum`` is over. Not there for others.
+        steps: Of a funnel: the units that took each step, in order. Not there for others.
     """
 
     id: str
@@ -268,6 +269,7 @@ class MetricVariantResult(_Wire):
     event_mean: float | None
     value: float | None
     denominator: float | None = None
+    steps: list[int] | None = None
 
 
 class Adjustment(_Wire, omit_defaults=False):

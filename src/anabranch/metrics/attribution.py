@@ -28,8 +28,8 @@ from typing import Any, Final
 from anabranch.metrics.changes import RunChanges
 from anabranch.metrics.exact import decimal
 from anabranch.metrics.ledger import Ledger, LedgerSettings, Values
-from anabranch.metrics.plan import EventPlan, Measure, RunPlan
-from anabranch.metrics.totals import bin_name, count, retract
+from anabranch.metrics.plan import EventPlan, Measure, RunPlan, events_of
+from anabranch.metrics.totals import bin_name, completed, count, retract, walk
 from anabranch.metrics.windows import window_start
 
 __all__ = ["Unit"]
@@ -102,7 +102,7 @@ class Unit:
 
     def _saw_earlier_observations(self, plan: RunPlan, changes: RunChanges) -> None:
         if self._ledger is not None:
-            for event in {measure.event for measure in plan.measures}:
+            for event in {event for measure in plan.measures for event in events_of(measure)}:
                 latest = self._ledger.latest(event)
                 if latest is not None:
                     changes.saw(latest)
@@ -122,6 +122,10 @@ class Unit:
         for measure in plan.measures:
             if measure.name not in totals:
                 continue
+            if measure.steps:
+                done = completed(totals[measure.name])
+                self._complete(measure, variant, done, None, changes)
+                continue
             counted = self._within(measure, _span(measure, first))
             self._shift_windows(measure, variant, counted, [], changes)
         run[2] = {}
@@ -134,6 +138,9 @@ class Unit:
             return
         _, (variant,), totals = run
         for measure in plan.measures:
+            if measure.steps:
+                self._walk(measure, run, variant, changes)
+                continue
             now = self._within(measure, _span(measure, new))
             # A metric that the spec gained since has counted nothing that could be taken back.
             before = (
@@ -148,6 +155,58 @@ class Unit:
                 for _, value in entries:
                     count(totals, of_variant, measure, value, sign)
             self._shift_windows(measure, variant, before, now, changes)
+
+    def _walk(
+        self,
+        measure: Measure,
+        run: list[Any],
+        variant: str,
+        changes: RunChanges,
+        new: tuple[str, int] | None = None,
+    ) -> None:
+        """How far the unit has come through a funnel, with a new event and its time or without.
+
+        Each step is the earliest event of its kind not before the step before it. What the total
+        knows of steps is taken into account too, since it outlives what the ledger forgets.
+        """
+        first, _, totals = run
+        kept = totals.get(measure.name)
+        known = kept[1] if kept is not None else []
+        at, end = _span(measure, first)
+        times: list[int] = []
+        for i, event in enumerate(measure.steps):
+            found = [] if self._ledger is None else self._ledger.times(event)
+            found += known[i : i + 1]
+            if new is not None and new[0] == event:
+                found.append(new[1])
+            at = min((time for time in found if time >= at), default=_NEVER)
+            if at >= end:
+                break
+            times.append(at)
+        if times == known:
+            return
+        before = completed(kept)
+        walk(totals, changes.variant(variant), measure, times)
+        self._complete(measure, variant, before, completed(totals.get(measure.name)), changes)
+
+    def _complete(
+        self,
+        measure: Measure,
+        variant: str,
+        before: int | None,
+        now: int | None,
+        changes: RunChanges,
+    ) -> None:
+        """The unit completes a funnel at another time, or no longer, or at last: the windows."""
+        if before == now:
+            return
+        for size in self._sizes:
+            for time, sign in ((before, -1), (now, 1)):
+                if time is not None:
+                    window = changes.window(size, window_start(time, size), variant)
+                    cell = window.cell(measure.name)
+                    cell.count(sign, 1, None)
+                    cell.units += sign
 
     def _within(self, measure: Measure, span: Span) -> list[tuple[int, int | float]]:
         if self._ledger is None:
@@ -232,7 +291,7 @@ class Unit:
             changes = self._changes(key)
             changes.saw(time)
             if len(run[1]) == 1 and time >= run[0] - plan.back_ms:
-                self._add(ledger, run, measures, time, values, changes)
+                self._add(ledger, run, measures, plan.name, time, values, changes)
         ledger.insert(identity, time, arrival, plan.name, values)
         ledger.prune(arrival - settings.horizon_ms)
         return ledger.evict(settings.most)
@@ -242,6 +301,7 @@ class Unit:
         ledger: Ledger,
         run: list[Any],
         measures: Iterable[Measure],
+        event: str,
         time: int,
         values: Values,
         changes: RunChanges,
@@ -258,6 +318,9 @@ class Unit:
         )
         seen_before = len(ledger) > 0
         for measure in measures:
+            if measure.steps:
+                self._walk(measure, run, variant, changes, (event, time))
+                continue
             start, end = _span(measure, first)
             prop = measure.property
             if not start <= time < end or (prop is not None and prop not in values):

@@ -131,6 +131,15 @@ class Ledger:
                 found.append((time, 1 if prop is None else values[prop]))  # type: ignore[index]  # carries it, so a dict
         return found
 
+    def times(self, event: str) -> list[int]:
+        """Time of each observation of the event, in order."""
+        if event not in self._names:
+            return []
+        wanted = self._names.index(event)
+        return [
+            time for time, index in zip(self._times, self._events, strict=True) if index == wanted
+        ]
+
     def latest(self, event: str) -> int | None:
         """Greatest time of an observation of the event."""
         if event not in self._names:

@@ -19,7 +19,16 @@ from anabranch.specs import (
     metric_property,
 )
 
-__all__ = ["EventPlan", "Measure", "Plan", "RunPlan", "is_quantile", "main_of", "run_key"]
+__all__ = [
+    "EventPlan",
+    "Measure",
+    "Plan",
+    "RunPlan",
+    "events_of",
+    "is_quantile",
+    "main_of",
+    "run_key",
+]
 
 _BESIDE: Final = "$beside:"
 """Begins the name of a second total; names that people give never begin with a dollar sign."""
@@ -49,6 +58,7 @@ class Measure:
         property: The property whose values add up; None takes every event as one.
         reach_ms: The attribution window: how long after first exposure an event counts.
         after_ms: How long after first exposure that begins.
+        steps: Of a funnel, its events in order, ``event`` first.
         sketched: Whether the values go into a sketch too.
         units_only: Whether a unit's total is worth 1, however much it did.
         bounds: Least and greatest that a unit's total is worth.
@@ -68,6 +78,12 @@ class Measure:
     main: Measure | None = None
     back_ms: int | None = None
     after_ms: int = 0
+    steps: tuple[str, ...] = ()
+
+
+def events_of(measure: Measure) -> tuple[str, ...]:
+    """All events that a measure looks at."""
+    return measure.steps or (measure.event,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +145,14 @@ class Plan:
         """The runs by their key in state."""
         return {run.key: run for run in self.runs.values()}
 
+    def _count(self, event: str, run: str, measure: Measure) -> None:
+        name, _, version = event.rpartition("@")
+        plan = self._events.setdefault((name, version), EventPlan(event))
+        plan.runs[run] = (*plan.runs.get(run, ()), measure)
+        plan.back_ms = max(plan.back_ms, measure.back_ms or 0)
+        if measure.property is not None and measure.property not in plan.properties:
+            plan.properties = (*plan.properties, measure.property)
+
     def _add(self, spec: ExperimentSpec, catalog: Catalog) -> None:
         key = run_key(spec.key, spec.version)
         measures: list[Measure] = []
@@ -142,12 +166,8 @@ class Plan:
                 continue
             measures += made
             for measure in made:
-                name, _, version = measure.event.rpartition("@")
-                event = self._events.setdefault((name, version), EventPlan(measure.event))
-                event.runs[key] = (*event.runs.get(key, ()), measure)
-                event.back_ms = max(event.back_ms, measure.back_ms or 0)
-                if measure.property is not None and measure.property not in event.properties:
-                    event.properties = (*event.properties, measure.property)
+                for event in events_of(measure):
+                    self._count(event, key, measure)
         self.runs[spec.key, spec.version] = RunPlan(
             key=key,
             experiment=spec.key,
@@ -177,6 +197,7 @@ def _measures(metric: SuccessMetric, catalog: Catalog) -> list[Measure]:
         bounds=None if limits is None else (_bound(limits.lower), _bound(limits.upper)),
         beside=beside if over or covariate else None,
         after_ms=after,
+        steps=(event, *map(_event, metric.steps)) if metric.steps else (),
     )
     if covariate is not None:
         back = covariate.window * SECOND

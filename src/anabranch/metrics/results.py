@@ -11,6 +11,7 @@ avg          mean per event                 sum per unit: units were randomised,
                                             is over units that arms can be compared
 unique       units that converted           share of units that converted
 ratio        numerator over denominator     that ratio, by the delta method
+funnel       units that took every step     share of units that took every step
 p50 … p99    quantile over events           that quantile; no interval so far
 ===========  =============================  ==========================================
 
@@ -22,7 +23,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from anabranch.metrics.exact import Exact
 from anabranch.metrics.moments import Moments
@@ -34,6 +35,9 @@ from anabranch.metrics.welch import Difference, welch
 from anabranch.specs import ExperimentSpec, TargetedAllocation
 
 A = TypeVar("A", bound=Arm)
+
+UNITS: Final = frozenset({"unique", "funnel"})
+"""Aggregations in which a unit counts once or not at all."""
 
 __all__ = [
     "Adjustment",
@@ -58,6 +62,7 @@ class ArmFigures:
         event_mean: ``sum`` per event.
         value: See the module; None without data.
         denominator: Of a ratio, what ``sum`` is over.
+        steps: Of a funnel, the units that took each step.
     """
 
     units: int
@@ -69,6 +74,7 @@ class ArmFigures:
     event_mean: float | None
     value: float | None
     denominator: float | None = None
+    steps: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ def value_of(
     """What the aggregation comes to over some events; None if there are none.
 
     Args:
-        aggregation: count, sum, avg, unique, ratio or pNN.
+        aggregation: count, sum, avg, unique, ratio, funnel or pNN.
         units: Distinct units with an event.
         events: How many events.
         total: Exact sum of their values.
@@ -128,7 +134,7 @@ def value_of(
         return None
     if aggregation == "count":
         return float(events)
-    if aggregation == "unique":
+    if aggregation in UNITS:
         return float(units)
     if aggregation == "sum":
         return float(total)
@@ -138,9 +144,14 @@ def value_of(
 
 
 def arm_figures(
-    aggregation: str, units: int, moments: Moments, *, winsorized: bool = False
+    aggregation: str,
+    units: int,
+    moments: Moments,
+    *,
+    winsorized: bool = False,
+    steps: int = 0,
 ) -> ArmFigures:
-    """The figures of an arm of so many units."""
+    """The figures of an arm of so many units; a funnel has so many steps."""
     total = _total(aggregation, moments)
     return ArmFigures(
         units=units,
@@ -159,6 +170,7 @@ def arm_figures(
             beside=moments.beside,
         ),
         denominator=float(moments.beside) if aggregation == "ratio" else None,
+        steps=_reached(moments.bins, steps) if aggregation == "funnel" else None,
     )
 
 
@@ -236,13 +248,21 @@ def expected_shares(spec: ExperimentSpec) -> dict[str, float]:
 
 
 def _total(aggregation: str, moments: Moments) -> Exact:
-    return moments.converted if aggregation == "unique" else moments.sum
+    return moments.converted if aggregation in UNITS else moments.sum
+
+
+def _reached(bins: dict[str, int], steps: int) -> list[int]:
+    """From how many units came to which step and no further: how many took each."""
+    return [
+        sum(count for last, count in bins.items() if int(last) >= step)
+        for step in range(1, steps + 1)
+    ]
 
 
 def _with_second(aggregation: str, winsorized: bool, units: int, moments: Moments) -> RatioSample:
     """Both totals of an arm's units."""
     total, squares = moments.sum, moments.sum_squares
-    if aggregation == "unique":
+    if aggregation in UNITS:
         # A unit's total is worth 1 or 0, and so is its square.
         total = squares = moments.converted
     elif winsorized:

@@ -7,7 +7,7 @@ sums of both totals, of their squares and of their products. A total enters them
 
 Totals lie in a dict by the name of their measure. One is ``[events]``, of measures over a property
 ``[events, sum, sum of squares]``, of quantiles with the unit's bins as a fourth; one beside it is
-``[events]`` or ``[events, sum]``.
+``[events]`` or ``[events, sum]``. Of a funnel it is ``[steps, times of the steps, complete]``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import Measure, main_of
 from anabranch.metrics.sketch import add_bins, bin_of
 
-__all__ = ["Totals", "bin_name", "count", "retract"]
+__all__ = ["Totals", "bin_name", "completed", "count", "retract", "walk"]
 
 Totals = dict[str, list[Any]]
 
@@ -74,6 +74,37 @@ def count(
     return amount, name
 
 
+def walk(totals: Totals, of_variant: VariantChanges, measure: Measure, times: list[int]) -> None:
+    """The unit has come so far through a funnel: when it took each of its first steps.
+
+    Over units are kept, as bins, how many have come to which step and no further.
+    """
+    moments = of_variant.metric(measure.name)
+    kept = totals.pop(measure.name, None)
+    if kept is not None:
+        _walked(moments, kept, -1)
+    if times:
+        now = [len(times), times, int(len(times) == len(measure.steps))]
+        totals[measure.name] = now
+        _walked(moments, now, 1)
+
+
+def completed(kept: list[Any] | None) -> int | None:
+    """When the unit completed the funnel, by its total; None if it has not."""
+    if kept is None or not kept[2]:
+        return None
+    last: int = kept[1][-1]
+    return last
+
+
+def _walked(moments: Moments, kept: list[Any], sign: int) -> None:
+    steps, _, complete = kept
+    add_bins(moments.bins, {str(steps): 1}, sign)
+    moments.converted += sign * complete
+    moments.events += sign * complete
+    moments.sum = EXACT.add(moments.sum, sign * complete)
+
+
 def retract(totals: Totals, of_variant: VariantChanges, measures: Iterable[Measure]) -> None:
     """Take all that a unit's totals added to the moments back; the totals themselves stay."""
     known = {measure.name: measure for measure in measures}
@@ -86,6 +117,9 @@ def retract(totals: Totals, of_variant: VariantChanges, measures: Iterable[Measu
             moments.beside_squares = EXACT.subtract(moments.beside_squares, _square(beside))
             continue
         moments = of_variant.metric(name)
+        if len(kept) > 1 and isinstance(kept[1], list):
+            _walked(moments, kept, -1)
+            continue
         measure = known.get(name)
         total = _total(kept)
         moments.converted -= 1

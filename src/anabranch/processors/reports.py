@@ -88,7 +88,11 @@ def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> Met
             _variant(
                 variant,
                 arm_figures(
-                    metric.aggregation, units, moments, winsorized=metric.winsorize is not None
+                    metric.aggregation,
+                    units,
+                    moments,
+                    winsorized=metric.winsorize is not None,
+                    steps=len(metric.steps) + 1,
                 ),
             )
             for variant, (units, moments) in measured.items()
@@ -113,6 +117,7 @@ def _variant(variant: str, figures: ArmFigures) -> MetricVariantResult:
         event_mean=figures.event_mean,
         value=figures.value,
         denominator=figures.denominator,
+        steps=figures.steps,
     )
 
 

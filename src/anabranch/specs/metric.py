@@ -98,7 +98,7 @@ class SuccessMetric(SpecModel):
     telemetry_event: TelemetryEventRef
     """The event that is measured."""
     aggregation: Aggregation
-    """How its occurrences add up: count, avg, sum, unique, ratio or a quantile, p50 to p99."""
+    """How its occurrences add up: count, avg, sum, unique, ratio, funnel, or p50 to p99."""
     property: str | None = None
     """Numeric property of the event that avg, sum and quantiles aggregate; inferred where the
     event has only one. A ratio counts occurrences when it is not given."""

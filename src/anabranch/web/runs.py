@@ -182,6 +182,9 @@ class Run:
                     "event": metric.telemetry_event.label,
                     "property": metric.property,
                     "denominator": _denominator(metric),
+                    "steps": [ref.label for ref in (metric.telemetry_event, *metric.steps)]
+                    if metric.steps
+                    else [],
                     "winsorize": _bounds(metric),
                     "covariate": metric.covariate and {"window": metric.covariate.window},
                     "direction": metric.direction,

@@ -69,8 +69,8 @@ export function isPercentile(aggregation) {
 
 /** What an arm's own value is, and what arms are compared by; the spec's metric says more. */
 export function aggregation(name, metric) {
-  const { property, denominator, winsorize, covariate } = metric ?? {};
-  const words = kind(name, property, denominator);
+  const { winsorize, covariate } = metric ?? {};
+  const words = kind(name, metric);
   const also = [];
   if (winsorize) also.push(`totals of units ${bounds(winsorize)}`);
   if (covariate) also.push("adjusted for what units did before");
@@ -83,8 +83,17 @@ function bounds({ lower, upper }) {
   return `from ${number(lower)} to ${number(upper)}`;
 }
 
-function kind(name, property, denominator) {
+function kind(name, metric) {
+  const { property, denominator } = metric ?? {};
   const of = property ? ` of ${property}` : "";
+  if (name === "funnel") {
+    const steps = metric?.steps ?? [];
+    return {
+      what: ["Units that took every step", steps.join(" \u2192 ")].filter(Boolean).join(": "),
+      by: "share of units",
+      value: "Steps",
+    };
+  }
   if (name === "ratio") {
     const over = denominator ? ` over ${denominator.property ?? denominator.event}` : "";
     return { what: `Ratio${of}${over}`, by: "the ratio of sums", value: "Ratio" };

@@ -128,7 +128,7 @@ function metricTable(metric, spec, variants) {
 
 /** Whether the mean per unit is a share: no unit counts more than once. */
 function isShare(metric) {
-  if (metric.aggregation === "unique") return true;
+  if (["unique", "funnel"].includes(metric.aggregation)) return true;
   return (
     metric.aggregation === "count" &&
     metric.variants.some((arm) => arm.events > 0) &&
@@ -139,6 +139,7 @@ function isShare(metric) {
 function valueOf(metric, arm) {
   const shown = format.number(arm.value);
   if (format.isPercentile(metric.aggregation)) return why("quantile", null, shown);
+  if (arm.steps) return arm.steps.map((units) => h("span", { class: "step" }, format.count(units)));
   if (metric.aggregation !== "ratio" || arm.denominator === undefined) return shown;
   const here = `Here: \u03a3 y = ${format.number(arm.sum)}, \u03a3 x = ${format.number(arm.denominator)}.`;
   return why("ratios", here, shown);
