@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import SaslAuthenticationFailed
+from aiokafka.protocol.admin import DescribeAclsRequest
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Array,
@@ -27,7 +29,11 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from anabranch.engine.kafka import _private
+from anabranch.runtime import kafka_client
+from anabranch.settings import load_settings
 from tests.security.certificates import Certificates
+from tests.support.clusters import eventually
 from tools.devkafka import LocalBroker
 
 PLAIN_PASSWORD = "correct-horse-of-plain"
@@ -131,6 +137,7 @@ def _encoded(value: Mapping[str, object]) -> str:
 
 # -- what the owner does ------------------------------------------------------------------------
 
+_ANY = 1
 RESOURCES = {"topic": 2, "group": 3, "cluster": 4, "transactional id": 5}
 PATTERNS = {"literal": 3, "prefixed": 4}
 OPERATIONS = {
@@ -159,7 +166,8 @@ class Right:
 
 
 async def grant(broker: SecuredBroker, principal: str, rights: Iterable[Right]) -> None:
-    creations = [
+    """Returns when the broker's authorizer knows them."""
+    creations = {
         (
             RESOURCES[r.resource],
             r.name,
@@ -170,9 +178,17 @@ async def grant(broker: SecuredBroker, principal: str, rights: Iterable[Right]) 
             3,
         )
         for r in rights
-    ]
-    response = await _ask(broker, _CreateAcls(creations))
-    assert all(code == 0 for code, _ in response.creation_responses), response
+    }
+    async with _owner(broker) as owner:
+        response = await owner._send_to_controller(_CreateAcls(sorted(creations)))
+        assert all(code == 0 for code, _ in response.creation_responses), response
+
+        async def known() -> bool:
+            any_of = DescribeAclsRequest(_ANY, None, _ANY, principal, None, _ANY, _ANY)
+            described = await owner._send_request(any_of)
+            return sum(len(acls) for *_, acls in described.resources) >= len(creations)
+
+        await eventually(known, what=f"the rights of {principal}")
 
 
 async def make_user(
@@ -183,18 +199,28 @@ async def make_user(
     digest, number = {"SCRAM-SHA-256": ("sha256", 1), "SCRAM-SHA-512": ("sha512", 2)}[mechanism]
     salted = hashlib.pbkdf2_hmac(digest, password.encode(), salt, iterations)
     upsertion = (user, number, iterations, salt, salted, {})
-    response = await _ask(broker, _AlterScram([upsertion]))
-    assert all(result[1] == 0 for result in response.results), response
+    async with _owner(broker) as owner:
+        response = await owner._send_to_controller(_AlterScram([upsertion]))
+        assert all(result[1] == 0 for result in response.results), response
+    settings = broker.scram(user, password, mechanism)
+    security = kafka_client(load_settings(**settings)).security.for_aiokafka()
+
+    async def known() -> bool:
+        try:
+            await _private.try_login(broker.login, security)
+        except SaslAuthenticationFailed:
+            return False
+        return True
+
+    await eventually(known, what=f"user {user}")
 
 
-async def _ask(broker: SecuredBroker, request: Request[Any]) -> Any:
+@asynccontextmanager
+async def _owner(broker: SecuredBroker) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.owner)
     try:
         await admin.start()
-        answer = await admin._send_to_controller(request)
-        # The answer comes when the change is in the log; the authorizer reads it from there.
-        await asyncio.sleep(0.1)
-        return answer
+        yield admin
     finally:
         await admin.close()
 

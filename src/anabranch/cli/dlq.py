@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 import typer
@@ -56,7 +56,7 @@ def list_(
 
 async def _counts(settings: Settings) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
-    there = await _there(settings)
+    there = await _there(settings, SHOWN)
     for source in SHOWN:
         if Names(settings.prefix).topic(f"{source}.dlq") in there:
             async for letter in _letters(settings, source).waiting():
@@ -179,13 +179,13 @@ def _checked(source: str, topics: Sequence[str] = SOURCES) -> str:
     return source
 
 
-async def _there(settings: Settings) -> dict[str, int]:
+async def _there(settings: Settings, sources: Iterable[str]) -> dict[str, int]:
     names = Names(settings.prefix)
     async with Topics(kafka_client(settings)) as topics:
-        return await topics.partitions(names.topic(f"{source}.dlq") for source in SHOWN)
+        return await topics.partitions(names.topic(f"{source}.dlq") for source in sources)
 
 
 async def _topic_there(settings: Settings, source: str) -> None:
     name = Names(settings.prefix).topic(f"{source}.dlq")
-    if name not in await _there(settings):
+    if name not in await _there(settings, [source]):
         raise TopologyError(f"there is no topic {name}: is the prefix {settings.prefix} right?")

@@ -93,8 +93,13 @@ class KafkaPipeline:
         self._producer = self._client.plain_producer()
 
     async def __aenter__(self) -> Self:
-        await self._topics.__aenter__()
-        await self._producer.start()
+        try:
+            await self._topics.__aenter__()
+            await self._producer.start()
+        except BaseException:
+            # Not started they must be closed all the same, or they complain of it.
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

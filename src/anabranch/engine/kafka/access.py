@@ -42,6 +42,7 @@ def refused(
     right: Callable[[str], str] | str = "DESCRIBE",
     topics: Iterable[str] = (),
     group: str = "",
+    group_right: str = "READ",
     transactional_id: str = "",
 ) -> KafkaAccessError | None:
     """The missing right behind an error; None when the broker did not refuse anything.
@@ -52,6 +53,7 @@ def refused(
         right: What was wanted of a topic, if told by the topic's physical name.
         topics: Those that the request was about, where the error does not say.
         group: Likewise.
+        group_right: What was wanted of it.
         transactional_id: Likewise.
     """
     for cause in _causes(error):
@@ -61,7 +63,7 @@ def refused(
             wanted = [f"{right if isinstance(right, str) else right(n)} topic {n}" for n in names]
             missing = " and may not ".join(wanted) or "use a topic"
         elif isinstance(cause, GroupAuthorizationFailedError):
-            missing = f"READ group {group or ', '.join(said)}"
+            missing = f"{group_right} group {group or ', '.join(said)}"
         elif isinstance(cause, TransactionalIdAuthorizationFailed):
             missing = f"WRITE transactional id {transactional_id or ', '.join(said)}"
         elif isinstance(cause, ClusterAuthorizationFailedError):

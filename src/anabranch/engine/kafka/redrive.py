@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 
-from anabranch.engine.kafka import _private
+from anabranch.engine.kafka import _private, access
 from anabranch.engine.kafka.admin import Topics
 from anabranch.engine.kafka.batches import partition_batches
 from anabranch.engine.kafka.client import KafkaClient
 from anabranch.engine.outbox import ERROR_PREFIX, Entry
-from anabranch.errors import FencedError, OutcomeUnknownError
+from anabranch.errors import FencedError, KafkaAccessError, OutcomeUnknownError
 from anabranch.processors.protocol import Headers, Record
 
 if TYPE_CHECKING:
@@ -94,11 +94,17 @@ class DeadLetters:
 
     async def waiting(self) -> AsyncIterator[DeadLetter]:
         """Letters that were not sent back yet, partition by partition."""
-        async with self._reading() as (consumer, ends):
-            for tp, end in ends.items():
-                while await consumer.position(tp) < end:
-                    for record in (await consumer.getmany(tp, timeout_ms=100)).get(tp, ()):
-                        yield DeadLetter.of(record)
+        try:
+            async with self._reading() as (consumer, ends):
+                for tp, end in ends.items():
+                    while await consumer.position(tp) < end:
+                        for record in (await consumer.getmany(tp, timeout_ms=100)).get(tp, ()):
+                            yield DeadLetter.of(record)
+        except KafkaError as error:
+            why = self._refused(error, "READ", "DESCRIBE")
+            if why is None:
+                raise
+            raise why from error
 
     async def redrive(
         self, choose: Callable[[DeadLetter], bool], limit: int | None = None
@@ -111,6 +117,7 @@ class DeadLetters:
 
         Raises:
             FencedError: Somebody else is sending back letters of this topic.
+            KafkaAccessError: A right is missing; the message names it.
             OutcomeUnknownError: The broker went away; what was committed is committed, call again.
         """
         producer = self._client.producer(self._group)
@@ -121,9 +128,23 @@ class DeadLetters:
         except ProducerFenced as error:
             raise FencedError(f"{self._topic}: another redrive has begun") from error
         except KafkaError as error:
-            raise OutcomeUnknownError(f"{self._topic}: {error!r}; run it again") from error
+            why = self._refused(_private.sender_failure(producer) or error, "WRITE", "READ")
+            raise why or OutcomeUnknownError(f"{self._topic}: {error!r}; run it again") from error
         finally:
             await producer.stop()
+
+    def _refused(
+        self, error: BaseException, topic_right: str, group_right: str
+    ) -> KafkaAccessError | None:
+        return access.refused(
+            error,
+            self._client,
+            right=topic_right,
+            topics=[self._topic],
+            group=self._group,
+            group_right=group_right,
+            transactional_id=self._group,
+        )
 
     async def _redrive(
         self, producer: AIOKafkaProducer, choose: Callable[[DeadLetter], bool], limit: int | None

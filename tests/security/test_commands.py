@@ -1,0 +1,188 @@
+"""Every command with the rights that docs/security.md gives to whoever runs it, and no others."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from anabranch.cli.app import run
+from anabranch.engine.outbox import error_headers
+from anabranch.errors import MalformedEventError
+from anabranch.runtime import KafkaPipeline, Message
+from anabranch.runtime.kafka import kafka_client
+from anabranch.settings import Settings, environment, load_settings
+from anabranch.topology import STAGES, TOPICS, Names
+from anabranch.web.kafka_feed import KafkaFeed
+from tests.security.broker import grant, make_user
+from tests.security.grants import documented, principals
+from tests.support.bench import In
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "onboarding"
+PASSWORD = "correct-horse-of-commands"
+
+
+@pytest.fixture
+def acting(secured, prefix, monkeypatch, capsys):
+    """Makes a user with some row's rights and becomes that user; returns the user's settings."""
+
+    def become(*who: str) -> dict:
+        user = f"{prefix}-{who[0].replace(' ', '-').replace(',', '')}"
+
+        async def make() -> None:
+            await make_user(secured, user, PASSWORD)
+            await grant(secured, f"User:{user}", documented(*who, prefix=prefix))
+
+        asyncio.run(make())
+        settings = secured.scram(user, PASSWORD) | {"prefix": prefix, "partitions": 1}
+        for name in os.environ:
+            if name.startswith("ANABRANCH_"):
+                monkeypatch.delenv(name)
+        for name, value in environment(load_settings(**settings)).items():
+            monkeypatch.setenv(name, value)
+        return settings
+
+    return become
+
+
+def said(capsys, *arguments: str | Path, code: int = 0) -> str:
+    """What a command writes; it ends as it should and gives no secret away."""
+    capsys.readouterr()
+    ended = run(list(map(str, arguments)))
+    out, err = capsys.readouterr()
+    assert ended == code, err
+    assert PASSWORD not in out + err
+    return out
+
+
+TESTED = [
+    "every worker",
+    *(shape.name for shape in STAGES),
+    "publish",
+    "list, show, history",
+    "topics create",
+    "topics describe",
+    "dashboard",
+    "dlq list, dlq show",
+    "dlq redrive",
+    "replay --bootstrap",
+    "applications",
+]
+
+
+def test_the_page_gives_rights_to_nobody_who_is_not_tested():
+    assert principals() == TESTED
+
+
+def test_topics_specs_and_dead_letters(owner, acting, prefix, capsys):
+    acting("topics create")
+    assert f"created {prefix}.contexts.v1" in said(capsys, "topics", "create")
+    assert "there already" in said(capsys, "topics", "create")
+    acting("topics describe")
+    described = json.loads(said(capsys, "topics", "describe", "--json"))
+    assert {topic["partitions"] for topic in described} == {1}
+
+    acting("publish")
+    said(capsys, "publish", EXAMPLE / "specs", "--yes", "--json")
+    acting("list, show, history")
+    assert "sigil.onboarding.split_form" in said(capsys, "list", "--json")
+    assert "sigil.onboarding.split_form" in said(capsys, "history", "--json")
+    assert "control" in said(capsys, "show", "sigil.onboarding.split_form", "--json")
+
+    asyncio.run(bury(owner))
+    acting("dlq list, dlq show")
+    waiting = [{"topic": "contexts", "reason": "MalformedEventError", "count": 1}]
+    assert json.loads(said(capsys, "dlq", "list", "--json")) == waiting
+    assert "MalformedEventError" in said(capsys, "dlq", "show", "contexts", "--json")
+    acting("dlq redrive")
+    sent = json.loads(said(capsys, "dlq", "redrive", "contexts", "--json"))
+    assert sent == {"sent": 1, "left": 0, "dryRun": False}
+
+    dashboard = acting("dashboard")
+    assert asyncio.run(first_of_feed(dashboard)) == "alerts"
+
+
+@pytest.fixture
+def owner(secured, prefix) -> Settings:
+    """Settings of the broker's owner, made before a test acts as anybody else."""
+    return load_settings(bootstrap=secured.owner, prefix=prefix, partitions=1)
+
+
+async def bury(settings: Settings) -> None:
+    """A dead letter of contexts, and an alert for the dashboard."""
+    now = int(time.time() * 1000)
+    lost = In(f"{settings.prefix}.contexts.v1", b"{", timestamp=now)
+    headers = error_headers(lost, MalformedEventError("not JSON"))
+    async with KafkaPipeline(settings) as pipeline:
+        await pipeline.create_topics()
+        await pipeline.publish([Message("contexts.dlq", None, b"{", headers, now)])
+        await pipeline.publish([Message("alerts", b"k", b"{}", (), now)])
+
+
+async def first_of_feed(settings: dict) -> str:
+    chosen = load_settings(**settings)
+    async with KafkaFeed(kafka_client(chosen), chosen.prefix) as feed:
+        records = aiter(feed)
+        try:
+            while True:
+                record = await asyncio.wait_for(anext(records), 20)
+                if record.topic == "alerts":
+                    return record.topic
+        finally:
+            await records.aclose()
+
+
+def test_a_redrive_names_the_right_it_misses(owner, acting, prefix, capsys):
+    asyncio.run(bury(owner))
+    acting("dlq list, dlq show")
+    capsys.readouterr()
+    assert run(["dlq", "redrive", "contexts"]) == 3
+    err = " ".join(capsys.readouterr().err.split())
+    assert f"may not WRITE transactional id {prefix}-redrive-contexts" in err
+
+
+def test_replay_with_worker_processes(acting, prefix, capsys):
+    """The workers get the password by their environment, and nobody sees it in ``ps``."""
+    acting("replay --bootstrap")
+    lines: set[str] = set()
+    done = threading.Event()
+    watcher = threading.Thread(target=watch_command_lines, args=(lines, done))
+    watcher.start()
+    try:
+        replayed = said(
+            capsys, "replay", EXAMPLE / "events.jsonl", "--specs", EXAMPLE / "specs",
+            "--prefix", prefix, "--json",
+        )  # fmt: skip
+    finally:
+        done.set()
+        watcher.join()
+    results = [json.loads(line) for line in replayed.splitlines()]
+    assert results[0]["experiment"] == "sigil.onboarding.split_form"
+    assert sum(variant["units"] for variant in results[0]["variants"]) > 0
+    workers = [line for line in lines if "anabranch worker" in line and prefix in line]
+    assert workers
+    assert not any(PASSWORD in line for line in lines)
+
+
+def watch_command_lines(lines: set[str], done: threading.Event) -> None:
+    while not done.wait(0.2):
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                lines.add(" ".join(process.cmdline()))
+
+
+def test_names_are_those_of_the_topology():
+    """A row about a topic or group that is not there would grant nothing."""
+    names = Names()
+    topics = {names.topic(topic.name) for topic in TOPICS}
+    for who in principals():
+        for right in documented(who):
+            if right.resource == "topic" and right.pattern == "literal":
+                assert right.name in topics, right
