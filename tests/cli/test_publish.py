@@ -73,6 +73,8 @@ def test_the_life_of_an_experiment(where, written, capsys):
 
     (ramped,) = answer(capsys, "ramp", KEY, "25", *where, "--yes")["specs"]
     assert ramped["differences"] == [{"path": "coverage", "before": 1, "after": 0.25}]
+    again = answer(capsys, "publish", path, *where, "--yes")
+    assert (again["published"], again["kept"][0]["fields"]) == (False, ["status", "coverage"])
     answer(capsys, "resume", KEY, *where)
     answer(capsys, "stop", KEY, *where, "--yes")
     assert run(["resume", KEY, *where]) == 1

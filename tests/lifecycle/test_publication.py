@@ -76,10 +76,32 @@ def test_what_the_topic_says_already_is_not_written_again():
     assert [p.spec for p in publication.proposed] == [file]
 
 
+def test_what_commands_have_set_stays_where_files_do_not_say():
+    """Publishing the same files again resumes nothing and takes no ramp back."""
+    ramped = experiment("a", status="paused", coverage=0.25)
+    same = propose(published(ramped), [experiment("a")])
+    assert (same.proposed, same.unchanged) == ([], [ramped])
+    assert {str(n): list(f) for n, f in same.kept.items()} == {
+        "Experiment a 1.0.0": ["status", "coverage"]
+    }
+    (titled,) = propose(published(ramped), [experiment("a", title="T", coverage=0.5)]).proposed
+    assert titled.spec == experiment("a", title="T", status="paused", coverage=0.5)
+    stopped = experiment("a", status="completed")
+    assert propose(published(stopped), [experiment("a")]).unchanged == [stopped]
+    (explicit,) = propose(published(ramped), [experiment("a", status="running")]).proposed
+    assert explicit.spec.status is Status.RUNNING
+    assert propose(published(ramped), [experiment("a", "2.0.0")]).kept == {}
+
+
+def test_leaving_out_that_it_is_a_draft_starts_it():
+    publication = propose(published(experiment("a", status="draft")), [experiment("a")])
+    assert [p.spec.status for p in publication.proposed] == [Status.RUNNING]
+
+
 def test_what_may_not_be_published():
     one = experiment("a", status="completed")
     with pytest.raises(IllegalTransitionError, match="is completed and cannot become running"):
-        propose(published(one), [experiment("a")])
+        propose(published(one), [experiment("a", status="running")])
     with pytest.raises(LifecycleError, match="--in-place"):
         propose(published(experiment("a")), [experiment("a", unit=["userId"])])
     propose(published(experiment("a")), [experiment("a", unit=["userId"])], in_place=True)

@@ -184,6 +184,10 @@ def publish_specs(
                     "published": writing,
                     "specs": told,
                     "unchanged": [_named(spec) for spec in publication.unchanged],
+                    "kept": [
+                        {**asdict(name), "fields": list(fields)}
+                        for name, fields in publication.kept.items()
+                    ],
                 }
             )
         )
@@ -241,6 +245,11 @@ def _impact(publication: Publication, proposed: Proposed) -> dict[str, Any] | No
 
 
 def _show(publication: Publication, told: list[dict[str, Any]]) -> None:
+    for name, fields in publication.kept.items():
+        out.print(
+            f"{name}: {' and '.join(fields)} stay as they were set: the file does not say",
+            highlight=False,
+        )
     for spec in publication.unchanged:
         out.print(f"{spec.kind} {spec.meta.label}: unchanged", highlight=False)
     for one, row in zip(publication.proposed, told, strict=True):

@@ -10,7 +10,7 @@ from anabranch.lifecycle.audit import AuditEntry
 from anabranch.lifecycle.changes import Difference, check_change, differences
 from anabranch.lifecycle.fold import Specs
 from anabranch.lifecycle.wire import SpecName
-from anabranch.specs import Catalog, ExperimentSpec, Spec
+from anabranch.specs import Catalog, ExperimentSpec, Spec, Status
 from anabranch.specs.version import version_key
 
 __all__ = ["Proposed", "Publication", "Published", "held", "propose"]
@@ -74,6 +74,7 @@ class Publication:
         before: All specs that hold now.
         after: All that will hold.
         basis: What the topic said of each kind and key.
+        kept: Fields that stay as commands have set them, since the new spec does not give them.
     """
 
     proposed: Sequence[Proposed]
@@ -81,6 +82,7 @@ class Publication:
     before: Catalog
     after: Catalog
     basis: Mapping[tuple[str, str], Versions] = field(default_factory=dict)
+    kept: Mapping[SpecName, Sequence[str]] = field(default_factory=dict)
 
     def check(self, now: Published) -> None:
         """Whether it may still be written, given what the topic says now.
@@ -130,6 +132,9 @@ class Publication:
 def propose(now: Published, wanted: Iterable[Spec], *, in_place: bool = False) -> Publication:
     """What publishing the specs would change.
 
+    Status and coverage of an experiment that the new spec does not give stay as they are, so that
+    publishing the same files again neither resumes what was paused nor takes a ramp back.
+
     Args:
         now: What the topic says.
         wanted: Of any kind, each name once.
@@ -145,23 +150,41 @@ def propose(now: Published, wanted: Iterable[Spec], *, in_place: bool = False) -
     proposed: list[Proposed] = []
     unchanged: list[Spec] = []
     basis: dict[tuple[str, str], Versions] = {}
+    kept: dict[SpecName, Sequence[str]] = {}
     seen: set[SpecName] = set()
-    for spec in wanted:
-        name = SpecName.of(spec)
+    for given in wanted:
+        name = SpecName.of(given)
         if name in seen:
             raise DuplicateSpecError(f"{name} is given twice: give it once")
         seen.add(name)
-        basis[spec.kind, spec.key] = now.versions(spec.kind, spec.key)
+        basis[name.kind, name.key] = now.versions(name.kind, name.key)
         said = now.specs.said.get(name)
+        same = said or now.specs.files.get(name)
+        spec = _keeping(given, same)
+        if spec is not given:
+            kept[name] = [one.path for one in differences(given, spec)]
         if said is not None and said.digest == spec.digest:
             unchanged.append(spec)
             continue
-        same = said or now.specs.files.get(name)
         if same is not None and not in_place:
             check_change(same, spec)
         proposed.append(Proposed(spec, same, held(before, spec.kind, spec.key)))
     after = _with(now.specs, [one.spec for one in proposed])
-    return Publication(proposed, unchanged, before, after, basis)
+    return Publication(proposed, unchanged, before, after, basis, kept)
+
+
+def _keeping(spec: Spec, same: Spec | None) -> Spec:
+    if not isinstance(spec, ExperimentSpec) or not isinstance(same, ExperimentSpec):
+        return spec
+    told: dict[str, object] = {"coverage": same.coverage}
+    if same.status is not Status.DRAFT:  # set by files only: leaving it out starts the experiment
+        told["status"] = same.status
+    left_out = {
+        name: value
+        for name, value in told.items()
+        if name not in spec.model_fields_set and getattr(spec, name) != value
+    }
+    return spec.model_copy(update=left_out) if left_out else spec
 
 
 def held(catalog: Catalog, kind: str, key: str) -> Spec | None:
