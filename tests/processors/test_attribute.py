@@ -17,6 +17,8 @@ from anabranch.errors import (
 )
 from anabranch.events.models import Delta, Observation
 from anabranch.metrics.ledger import LedgerSettings
+from anabranch.metrics.moments import Moments
+from anabranch.metrics.results import contrast
 from anabranch.metrics.windows import MINUTE, WindowSettings
 from anabranch.processors.aggregate import AggregateProcessor
 from anabranch.processors.attribute import WINDOWS_PER_DELTA, AttributeProcessor
@@ -394,9 +396,43 @@ async def test_results_and_windows_are_those_of_a_batch_recomputation(delivery):
                 if metric["aggregation"] == "ratio":
                     assert arm["denominator"] == float(beside)
                     assert arm["value"] == (float(Fraction(total) / beside) if beside else None)
+            _compare(spec.metrics_by_name[metric["name"]], metric, results, expected)
         assert _window_counts(arrived, spec) == {
             at: count for at, count in expected["windows"].items() if at[0] != "bins"
         }
+
+
+def _compare(spec, metric, results, expected):
+    """Every comparison is what the moments of a batch recomputation give."""
+    units = {arm["id"]: arm["units"] for arm in results["variants"]}
+    arms = {
+        arm: (count, Moments(*expected["metrics"].get((arm, spec.name), ())))
+        for arm, count in units.items()
+    }
+    for comparison in metric["comparisons"]:
+        found = contrast(
+            spec.aggregation,
+            arms[comparison["variant"]],
+            arms[comparison["control"]],
+            winsorized=spec.winsorize is not None,
+            adjusted=spec.covariate is not None,
+        )
+        assert comparison["difference"] == found.difference
+        assert comparison["relativeLift"] == found.relative_lift
+        for name in ("fixed", "sequential"):
+            interval = getattr(found, name)
+            told = comparison[name]
+            assert (told is None) == (interval is None)
+            if told is not None:
+                assert (told["low"], told["high"], told["pValue"]) == (
+                    interval.low,
+                    interval.high,
+                    interval.p_value,
+                )
+        adjustment = comparison.get("adjustment")
+        assert (adjustment is None) == (found.adjustment is None)
+        if adjustment is not None:
+            assert adjustment["theta"] == found.adjustment.theta
 
 
 def _window_counts(pipeline, spec):
