@@ -302,6 +302,31 @@ async def test_a_fenced_task_takes_the_partition_back_while_it_is_the_owner(clus
     exactly_once(await cluster.read("out"), 3, 5)
 
 
+async def test_a_cancellation_that_a_client_lets_out_does_not_end_the_task(cluster, monkeypatch):
+    """aiokafka does so when it is closed, or loses its broker, with requests on their way."""
+    stage = counting()
+    await cluster.create(topics(partitions=1), compact=["count-changelog"])
+    worker = cluster.worker(stage)
+    await worker.start()
+    await worker.wait_ready()
+    (task,) = worker.hosts[0].tasks.values()
+    polls = task._port.poll
+    escaped = iter([True, True])
+
+    async def poll(limit, wait):
+        if next(escaped, False):
+            raise asyncio.CancelledError
+        return await polls(limit, wait)
+
+    monkeypatch.setattr(task._port, "poll", poll)
+    await cluster.produce("in", numbered(3, 5))
+    await drained(cluster, stage)
+    assert task.stats.failures == 2
+    await worker.stop()
+
+    exactly_once(await cluster.read("out"), 3, 5)
+
+
 async def test_a_failing_batch_is_dropped_whole_and_tried_again(cluster):
     failures = iter([True, True, True])
 

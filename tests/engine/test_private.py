@@ -9,6 +9,7 @@ from importlib.metadata import version
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import conn as aiokafka_conn
 from aiokafka.conn import AIOKafkaConnection
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -30,6 +31,13 @@ def test_the_sender_task_and_the_wait_for_a_producer_id_are_where_they_were():
     assert "self._sender_task = create_task" in inspect.getsource(Sender.start)
     assert "_txn_manager" in inspect.getsource(AIOKafkaProducer.begin_transaction)
     assert inspect.iscoroutinefunction(TransactionManager.wait_for_pid)
+
+
+def test_stopping_a_consumer_lets_out_the_cancellation_of_its_fetches():
+    """What let_go is there for, and where it finds the connections."""
+    assert "x.cancel()\n            await x" in inspect.getsource(Fetcher.close)
+    assert "await self._client.close()" in inspect.getsource(AIOKafkaConsumer.stop)
+    assert "await self.client.close()" in inspect.getsource(AIOKafkaProducer.stop)
 
 
 def test_the_last_fetch_time_decides_whether_a_consumer_is_idle():

@@ -209,7 +209,10 @@ class Task:
                 await self._close()
                 wait = min(30.0, self._settings.fenced_wait * fenced)
                 await self._nap(wait, until=self._kick)
-            except Exception as error:  # the outcome is unknown, whatever it was
+            except (Exception, asyncio.CancelledError) as error:
+                if isinstance(error, asyncio.CancelledError) and _cancelled():
+                    raise
+                # The outcome is unknown, whatever it was.
                 failed += 1
                 self.stats.failures += 1
                 expected = isinstance(error, OutcomeUnknownError | KafkaAccessError)
@@ -453,6 +456,12 @@ class Task:
             if now >= end:
                 return
             await asyncio.sleep(min(end - now, 0.1))
+
+
+def _cancelled() -> bool:
+    """Whether somebody cancels us; a client may also let out that it was cancelled inside."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _split(

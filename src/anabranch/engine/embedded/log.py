@@ -223,7 +223,9 @@ class Log:
     async def wait(self, seconds: float) -> None:
         """Until something is appended, or the time is over."""
         try:
-            await asyncio.wait_for(self._appended.wait(), seconds)
+            # Not wait_for, which on Python 3.11 swallows a cancellation that comes with the event.
+            async with asyncio.timeout(seconds):
+                await self._appended.wait()
         except TimeoutError:
             return
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import faust
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka import conn as aiokafka_conn
 from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import AuthenticationFailedError, KafkaError
@@ -59,6 +59,22 @@ def sender_failure(producer: AIOKafkaProducer) -> BaseException | None:
             if failure is not None:
                 return failure
     return None
+
+
+async def let_go(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """End what a client that cannot be stopped in order still does, and close its connections.
+
+    A producer waits for its batches to be sent, also when nobody will ever take them, and a
+    consumer that cancels its fetches lets out the cancellation, half-way.
+    """
+    if isinstance(client, AIOKafkaProducer):
+        sender = client._sender._sender_task  # noqa: SLF001
+        if sender is not None:
+            sender.cancel()
+            await asyncio.wait([sender])
+        await client.client.close()
+    else:
+        await client._client.close()  # noqa: SLF001
 
 
 def fill(batch: BatchBuilder, entries: Sequence[Entry]) -> int:

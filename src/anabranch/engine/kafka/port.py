@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from aiokafka import TopicPartition
 from aiokafka.errors import (
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from aiokafka.producer.message_accumulator import BatchBuilder
 
 log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 5.0
 
 _FENCED = (ProducerFenced, InvalidProducerEpoch)
 _REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError)
@@ -278,9 +280,16 @@ class KafkaPort:
         producer, consumer = self._producer, self._consumer
         self._producer = self._consumer = None
         for client in (producer, consumer):
-            if client is None:
-                continue
-            try:
-                await asyncio.wait_for(client.stop(), 5)
-            except Exception as error:  # noqa: BLE001 - closing must never stop the worker
-                log.warning("%s: closing %s: %r", self._id, type(client).__name__, error)
+            if client is not None and not await self._stop(client, client.stop()):
+                await self._stop(client, _private.let_go(client))
+
+    async def _stop(self, client: object, stopping: Coroutine[Any, Any, None]) -> bool:
+        """Whether it has stopped; it never raises, and nothing it cancels inside cancels us."""
+        task = asyncio.ensure_future(stopping)
+        await asyncio.wait([task], timeout=_STOP_SECONDS)
+        if task.done() and not task.cancelled() and task.exception() is None:
+            return True
+        error = None if task.cancelled() or not task.done() else task.exception()
+        task.cancel()
+        log.warning("%s: closing %s: %r", self._id, type(client).__name__, error or "not in order")
+        return False
