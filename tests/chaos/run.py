@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
+import signal
 import tempfile
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from typing import Self
 import orjson
 from aiokafka.errors import KafkaError
 
+from anabranch.engine.kafka import Topics
 from anabranch.errors import AnabranchError
 from anabranch.lifecycle import encode_spec
 from anabranch.runtime import (
@@ -26,10 +28,11 @@ from anabranch.runtime import (
     KafkaPipeline,
     Message,
     build_stages,
+    kafka_client,
     latest_values,
 )
 from anabranch.settings import Settings, load_settings
-from anabranch.topology import TOPICS
+from anabranch.topology import STAGES, TOPICS, Names
 from tests.chaos import specs
 from tests.chaos.check import Readings, Report, Violation, check
 from tests.chaos.faults import FEWEST, Scene
@@ -227,14 +230,12 @@ class _Run:
     async def _finish(self) -> None:
         """Wait until nothing is left, read everything, and check it."""
         async with KafkaPipeline(self.settings) as pipeline:
-            left = [0]
             self.say("draining")
             try:
-                await asyncio.wait_for(pipeline.drain(left.append), _DRAIN_SECONDS)
+                await asyncio.wait_for(pipeline.drain(), _DRAIN_SECONDS)
+                self.history.note("drained")
             except TimeoutError:
-                what = f"{left[-1]} records are left after {_DRAIN_SECONDS:g} s without faults"
-                self.extra.append(Violation("everything processed", "all stages", what))
-            self.history.note("drained", left=left[-1])
+                await self._stuck()
             await self.fleet.leave()
             for worker in self.fleet.all:
                 if worker.clean is False:
@@ -254,7 +255,22 @@ class _Run:
         )
         self._published(topics)
         await self._same_as_embedded(topics)
-        self.outcome.report.violations += self.extra
+        self.outcome.report.violations[:0] = self.extra
+
+    async def _stuck(self) -> None:
+        """Say what is left, and have every worker say where it stands."""
+        names = Names(self.settings.prefix)
+        async with Topics(kafka_client(self.settings)) as topics:
+            for shape in STAGES:
+                sources = map(names.topic, shape.sources)
+                for topic, lag in (await topics.lag(names.group(shape.name), sources)).items():
+                    if lag:
+                        what = f"{lag} records are left after {_DRAIN_SECONDS:g} s without faults"
+                        key = f"{shape.name} of {topic}"
+                        self.extra.append(Violation("everything processed", key, what))
+        for worker in self.fleet.running:
+            worker.signal(signal.SIGUSR1)
+        await asyncio.sleep(1.0)
 
     def _published(self, topics: dict) -> None:
         """A checker of nothing would find nothing wrong: the whole load must have gone in."""
@@ -282,7 +298,7 @@ class _Run:
         have = latest_values(topics["results"])
         for key in sorted(must.keys() | have.keys()):
             if must.get(key) != have.get(key):
-                what = f"is {_text(have.get(key))}, and embedded {_text(must.get(key))}"
+                what = f"{_text(have.get(key))}, and embedded {_text(must.get(key))}"
                 self.extra.append(Violation("both runtimes agree", key.decode(), what))
 
     def _sum_up(self) -> None:
@@ -359,7 +375,7 @@ def _names(plan: Plan) -> list[str]:
 
 
 def _text(value: bytes | None) -> str:
-    return "not there" if value is None else value.decode()
+    return "nothing" if value is None else value.decode()[:300] + "…"
 
 
 def _save(

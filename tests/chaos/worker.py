@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from anabranch.cli.serving import until_told_to_stop
 from anabranch.engine import Stage
@@ -25,6 +26,8 @@ from anabranch.settings import Settings, load_settings
 from anabranch.specs import load_specs
 from anabranch.topology import Names
 from tests.chaos.traps import TrappedProcessor, Traps, trapped_port
+
+log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 
@@ -66,6 +69,7 @@ async def _work(traps: Traps, settings: Settings) -> None:
         ),
     )
     live.on_change(worker.renew)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _say_where)
     async with follow_specs(live, settings):
         traps.journal.note("started")
         await worker.start()
@@ -81,6 +85,21 @@ async def _work(traps: Traps, settings: Settings) -> None:
 async def _say_ready(worker: KafkaWorker, traps: Traps) -> None:
     await worker.wait_ready()
     traps.journal.note("ready")
+
+
+def _say_where() -> None:
+    """Where every coroutine waits, for a run that does not go on."""
+    for task in asyncio.all_tasks():
+        places = []
+        waiting: Any = task.get_coro()
+        while waiting is not None:
+            frame = getattr(waiting, "cr_frame", None) or getattr(waiting, "gi_frame", None)
+            if frame is None:
+                places.append(repr(waiting)[:200])
+                break
+            places.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+            waiting = getattr(waiting, "cr_await", None) or getattr(waiting, "gi_yieldfrom", None)
+        log.warning("%s waits in %s", task.get_name(), " > ".join(places))
 
 
 def _trapped(stage: Stage, traps: Traps) -> Stage:
