@@ -18,6 +18,8 @@ from tools.devkafka import LocalBroker
 FEWEST, MOST = 2, 4
 """Workers that are meant to run."""
 
+_BROKER_SECONDS = 180.0
+
 _SPRING = 5.0
 """Seconds a trap waits for a batch to come by."""
 
@@ -171,7 +173,7 @@ class BrokerSigterm(Fault):
     async def strike(self, scene: Scene) -> bool:
         await asyncio.to_thread(scene.broker.stop)
         await asyncio.sleep(scene.random.uniform(0, 2.0))
-        await asyncio.to_thread(scene.broker.start)
+        await asyncio.to_thread(scene.broker.start, timeout=_BROKER_SECONDS)
         return True
 
 
@@ -184,7 +186,7 @@ class BrokerSigkill(Fault):
     async def strike(self, scene: Scene) -> bool:
         await asyncio.to_thread(scene.broker.kill)
         await asyncio.sleep(scene.random.uniform(0, 2.0))
-        await asyncio.to_thread(scene.broker.start)
+        await asyncio.to_thread(scene.broker.start, timeout=_BROKER_SECONDS)
         return True
 
 

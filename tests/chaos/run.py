@@ -48,6 +48,7 @@ WINDOWS = (60, 3600)
 PARTITIONS = 4
 _CHUNK = 25
 _DRAIN_SECONDS = 120.0
+_BROKER_SECONDS = 180.0
 
 _BROKER = {
     "group.min.session.timeout.ms": "1000",
@@ -119,12 +120,12 @@ async def run(
     say("starting a broker")
     try:
         with LocalBroker(version=kafka, extra=_BROKER) as broker:
-            await asyncio.to_thread(broker.start)
+            await asyncio.to_thread(broker.start, timeout=_BROKER_SECONDS)
             try:
                 await _Run(outcome, plan, folder, history, broker, say).go()
-            except BaseException:
-                _save(outcome, failures, folder, history, broker)
-                raise
+            except Exception as error:  # noqa: BLE001 - the runs after it are worth having
+                what = f"did not come to its end: {error!r}"
+                outcome.report.violations.append(Violation("the suite itself", "run", what))
             outcome.seconds = time.monotonic() - begin
             if keep or not outcome.passed:
                 _save(outcome, failures, folder, history, broker)
@@ -162,8 +163,7 @@ class _Run:
             self.say("starting workers")
             workers = [self.fleet.join() for _ in range(self.plan.workers)]
             for worker in workers:
-                if not await worker.told("ready", within=60):
-                    raise RuntimeError(f"{worker} is not ready after 60 s:\n{worker.log[-3000:]}")
+                await worker.told("ready", within=60)
             await asyncio.gather(self._publish(), self._strike())
             await self._heal()
             await self._finish()
@@ -223,7 +223,7 @@ class _Run:
     # -- the end ------------------------------------------------------------------------------
 
     async def _heal(self) -> None:
-        await asyncio.to_thread(self.broker.start)
+        await asyncio.to_thread(self.broker.start, timeout=_BROKER_SECONDS)
         while len(self.fleet.running) < FEWEST:
             self.fleet.join()
 

@@ -83,7 +83,8 @@ async def _work(traps: Traps, settings: Settings) -> None:
 
 
 async def _say_ready(worker: KafkaWorker, traps: Traps) -> None:
-    await worker.wait_ready()
+    while not worker.ready:  # noqa: ASYNC110 - there is no event of it that cannot miss a rebalance
+        await asyncio.sleep(0.1)
     traps.journal.note("ready")
 
 
