@@ -52,6 +52,15 @@ async def test_a_worker_that_has_not_its_partitions_open_is_alive_but_not_ready(
     await worker.stop()
 
 
+async def test_refused_specs_are_told_and_are_no_reason_to_be_unready():
+    refused: list[str] = []
+    app = health_app(list, lambda: True, refused=lambda: refused)
+    assert (await ask(app, "/readyz"))[1]["refusedSpecs"] == []
+    refused.append("t.specs.v1[0]@3 nonsense: no key")
+    status, report = await ask(app, "/readyz")
+    assert (status, report["status"], report["refusedSpecs"]) == (200, "ready", refused)
+
+
 async def test_a_hung_batch_is_a_reason_to_restart():
     class Hang:
         async def process(self, batch, state, cache, out) -> None:
