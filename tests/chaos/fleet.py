@@ -69,11 +69,17 @@ class WorkerProcess:
             return
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
-        self.clean = await self.ended(_LEAVE_SECONDS) and self._process.exitcode == 0
+        self.clean = await self.ended(_LEAVE_SECONDS) and self._process.exitcode in self._lawful
         if self.running:
             self.signal(signal.SIGABRT)  # faulthandler tells where it stands
             await self.ended(within=1.0)
             await self.kill()
+
+    @property
+    def _lawful(self) -> set[int]:
+        """Exit codes of a worker that was asked to stop; one that still starts simply dies."""
+        ready = any(line["event"] == "ready" for line in self.journal)
+        return {0} if ready else {0, -signal.SIGTERM}
 
     async def ended(self, within: float) -> bool:
         """Whether it ends within so many seconds."""

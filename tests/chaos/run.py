@@ -320,6 +320,7 @@ class _Publisher:
         self._history = history
         self._stack = AsyncExitStack()
         self._pipeline: KafkaPipeline | None = None
+        self._failure: type[Exception] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -337,10 +338,13 @@ class _Publisher:
                         )
                     await self._pipeline.publish(messages)
             except (KafkaError, AnabranchError, OSError) as error:
-                self._history.note("publish again", error=repr(error))
+                if type(error) is not self._failure:
+                    self._failure = type(error)
+                    self._history.note("publish again", error=repr(error))
                 await self._close()
                 await asyncio.sleep(0.5)
             else:
+                self._failure = None
                 return
 
     async def _close(self) -> None:

@@ -139,12 +139,14 @@ def trapped_port(traps: Traps) -> type[KafkaPort]:
             await super().open()
             traps.journal.note("open", stage=self._stage.name, partition=self._partition)
 
-        async def _send(self, *arguments: Any) -> None:
-            await super()._send(*arguments)
+        async def _send(self, *arguments: Any) -> Any:
+            sent = await super()._send(*arguments)
             await traps.spring("sent", self._stage.name, self._partition)
+            return sent
 
-        async def commit(self, *arguments: Any) -> None:
-            await super().commit(*arguments)
+        async def commit(self, *arguments: Any) -> Any:
+            committed = await super().commit(*arguments)
             await traps.spring("acknowledged", self._stage.name, self._partition)
+            return committed
 
     return TrappedPort
