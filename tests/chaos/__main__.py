@@ -92,6 +92,7 @@ def _summary(outcome: Outcome) -> dict[str, object]:
     return {
         "seed": outcome.seed,
         "kafka": outcome.kafka,
+        "state": "disk" if outcome.disk else "memory",
         "faults": dict(outcome.faults),
         "missed": dict(outcome.missed),
         "workers": outcome.workers,

@@ -28,19 +28,25 @@ _FORKSERVER.set_forkserver_preload(["tests.chaos.worker"])
 class WorkerProcess:
     """One worker; its folder has its log, its journal and its trap.
 
-    Attributes:
+    Args:
         name: Never used twice in a run.
+        folder: Its own.
+        settings: Of the run.
+        disk: Where it keeps state on disk; None for state in memory.
+
+    Attributes:
         clean: Whether it ended by itself, in time and without an error, when it was asked to.
     """
 
-    def __init__(self, name: str, folder: Path, settings: Settings) -> None:
+    def __init__(self, name: str, folder: Path, settings: Settings, disk: Path | None) -> None:
         self.name = name
+        self.disk = disk
         self.folder = folder
         self.clean: bool | None = None
-        # Whatever it keeps on disk is here, and can be deleted.
         local = folder / "local"
         local.mkdir(parents=True)
-        variables = {**environment(settings), "TMPDIR": str(local)}
+        own = settings.model_copy(update={"state_dir": disk})
+        variables = {**environment(own), "TMPDIR": str(local)}
         self._process = _FORKSERVER.Process(target=work, args=(folder, variables), daemon=True)
         self._process.start()
 
@@ -131,10 +137,12 @@ class Fleet:
         settings: Handed to every worker.
         folder: Where their folders are made.
         history: Told of every start.
+        disk: Whether they keep state on disk.
     """
 
-    def __init__(self, settings: Settings, folder: Path, history: History) -> None:
+    def __init__(self, settings: Settings, folder: Path, history: History, *, disk: bool) -> None:
         self._settings = settings
+        self._disk = disk
         self._folder = folder
         self._history = history
         self.all: list[WorkerProcess] = []
@@ -143,23 +151,28 @@ class Fleet:
     def running(self) -> list[WorkerProcess]:
         return [worker for worker in self.all if worker.running]
 
-    def join(self) -> WorkerProcess:
-        worker = WorkerProcess(
-            f"w{len(self.all) + 1}", self._folder / f"w{len(self.all) + 1}", self._settings
-        )
+    def join(self, disk: Path | None = None) -> WorkerProcess:
+        """One worker more, with a disk of its own, or with one that somebody has left."""
+        name = f"w{len(self.all) + 1}"
+        if self._disk and disk is None:
+            disk = self._folder / f"disk-{name}"
+        worker = WorkerProcess(name, self._folder / name, self._settings, disk)
         self.all.append(worker)
         self._history.note("worker", worker=worker.name, pid=worker.pid)
         return worker
 
     def replace(self, worker: WorkerProcess) -> WorkerProcess:
-        """Another one for a worker that is gone."""
+        """Another one for a worker that is gone, on the disk that it has left."""
         self._history.note("gone", worker=worker.name)
-        return self.join()
+        return self.join(worker.disk)
 
     def forget_local_state(self) -> None:
+        """Delete whatever workers that are gone had on disk."""
         for worker in self.all:
             if not worker.running:
                 shutil.rmtree(worker.folder / "local", ignore_errors=True)
+                if worker.disk is not None:
+                    shutil.rmtree(worker.disk, ignore_errors=True)
 
     async def leave(self) -> None:
         await asyncio.gather(*(worker.leave() for worker in self.running))

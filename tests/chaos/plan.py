@@ -28,9 +28,14 @@ class Blow:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run's faults in order, and how many workers it begins with."""
+    """A run's faults in order, and how many workers it begins with.
+
+    Attributes:
+        disk: Whether workers keep state on disk, which the one that replaces them finds.
+    """
 
     workers: int
+    disk: bool
     blows: Sequence[Blow]
 
     @property
@@ -59,4 +64,4 @@ def make_plan(seed: int, faults: Sequence[str] = (), count: int | None = None) -
         Blow(FAULTS[name](), random.uniform(0.2, 2.0), random.random() < _AT_ONCE)
         for name in chosen[:wanted]
     ]
-    return Plan(random.randint(FEWEST, MOST - 1), blows)
+    return Plan(random.randint(FEWEST, MOST - 1), random.random() < 0.5, blows)

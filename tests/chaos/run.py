@@ -63,6 +63,7 @@ class Outcome:
     """What became of a run.
 
     Attributes:
+        disk: Whether workers kept state on disk.
         faults: Fault to how often it happened.
         missed: Fault to how often it found nobody to happen to.
         workers: How many worker processes there were in all.
@@ -73,6 +74,7 @@ class Outcome:
 
     seed: int
     kafka: str
+    disk: bool = False
     faults: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     workers: int = 0
@@ -116,7 +118,15 @@ async def run(
     folder = Path(tempfile.mkdtemp(prefix="anabranch-chaos-"))
     plan = make_plan(seed, faults, count)
     history = History()
-    history.note("plan", seed=seed, kafka=kafka, workers=plan.workers, faults=_names(plan))
+    outcome.disk = plan.disk
+    history.note(
+        "plan",
+        seed=seed,
+        kafka=kafka,
+        workers=plan.workers,
+        disk=plan.disk,
+        faults=_names(plan),
+    )
     say("starting a broker")
     try:
         with LocalBroker(version=kafka, extra=_BROKER) as broker:
@@ -153,7 +163,7 @@ class _Run:
         self.load = make_load(outcome.seed)
         self.catalogs = [specs.catalog(*specs.first())]
         self.settings = _settings(outcome.seed, broker, _write_specs(folder / "specs"))
-        self.fleet = Fleet(self.settings, folder, history)
+        self.fleet = Fleet(self.settings, folder, history, disk=plan.disk)
         self.extra: list[Violation] = []
 
     async def go(self) -> None:
@@ -390,7 +400,7 @@ def _save(
         return
     outcome.saved = target = failures / f"seed-{outcome.seed}"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("local"))
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("local", "disk-*"))
     history.save(target / "history.jsonl")
     shutil.copy(broker.log, target / "broker.log")
     lines = (f"{violation}\n" for violation in outcome.report.violations)
