@@ -9,6 +9,8 @@ from typing import Final
 from benchmarks.assign import suite as assign
 from benchmarks.broker import broker
 from benchmarks.evaluate import suite as evaluate
+from benchmarks.latency import suite as latency
+from benchmarks.stages import suite as stages
 from benchmarks.tables import Comparison, Floor
 
 
@@ -52,7 +54,44 @@ def evaluate_in_process(options: Options, progress: Progress) -> Comparison:
     )
 
 
+def stages_in_process(options: Options, progress: Progress) -> Comparison:
+    """What the processors cost by themselves, state sealed and applied."""
+    return Comparison(
+        "Stages: the processors by themselves, batches of 4,000",
+        "record",
+        stages.compete(units=options.records // 10, rounds=options.rounds, progress=progress),
+    )
+
+
+def memory_of_units(options: Options, progress: Progress) -> Comparison:
+    """What a unit takes in the memory store of the attribute stage."""
+    progress("filling the state")
+    return Comparison(
+        "Memory: state of the attribute stage",
+        "unit",
+        stages.memory(units=options.records // 10),
+        measure="bytes",
+    )
+
+
+def latency_on_kafka(options: Options, progress: Progress) -> Comparison:
+    """From a context produced to its assignment read."""
+    with broker(options.bootstrap) as bootstrap:
+        figures = latency.compete(
+            bootstrap, seconds=20, partitions=options.partitions, progress=progress
+        )
+    return Comparison(
+        "Latency: context produced to assignment readable by a committed reader",
+        "context",
+        figures,
+        measure="ms",
+    )
+
+
 SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {
     "evaluate": evaluate_in_process,
+    "stages": stages_in_process,
+    "memory": memory_of_units,
     "assign": assign_on_kafka,
+    "latency": latency_on_kafka,
 }

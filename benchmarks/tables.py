@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from rich import box
 from rich.table import Table
 
 from benchmarks.contestants import Figures
+
+CPU: Final = "CPU µs"
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class Comparison:
         unit: What is counted.
         figures: By contestant, in the order of the table.
         floors: What must hold.
+        measure: What the figures are; without rates where it is not time.
     """
 
     title: str
     unit: str
     figures: Mapping[str, Figures]
     floors: Sequence[Floor] = field(default=())
+    measure: str = CPU
 
     def ratio(self, contestant: str, other: str) -> float:
         return self.figures[contestant].rate / self.figures[other].rate
@@ -49,32 +54,36 @@ class Comparison:
         ]
 
     def as_rich(self) -> Table:
-        rounds = max(len(f.rates) for f in self.figures.values())
+        rounds = max(len(f.micros) for f in self.figures.values())
         table = Table(
             title=f"{self.title} (median of {rounds})", box=box.SIMPLE, title_justify="left"
         )
         table.add_column("")
-        table.add_column(f"{self.unit}s/s", justify="right")
-        table.add_column(f"CPU µs a {self.unit}", justify="right")
+        timed = self.measure == CPU
+        if timed:
+            table.add_column(f"{self.unit}s/s", justify="right")
+        table.add_column(f"{self.measure} a {self.unit}", justify="right")
         others = list(dict.fromkeys(floor.other for floor in self.floors))
         for other in others:
             table.add_column(f"x {other.split(',')[0]}", justify="right")
         for name, found in self.figures.items():
             ratios = [f"{self.ratio(name, other):.2f}" for other in others]
-            table.add_row(name, f"{found.rate:,.0f}", f"{found.cpu:.2f}", *ratios)
+            rate = [f"{found.rate:,.0f}"] if timed else []
+            table.add_row(name, *rate, f"{found.cpu:,.2f}", *ratios)
         return table
 
     def as_json(self) -> dict[str, object]:
         return {
             "title": self.title,
             "unit": self.unit,
+            "measure": self.measure,
             "contestants": [
                 {
                     "name": name,
-                    "rate": found.rate,
-                    "cpuMicroseconds": found.cpu,
-                    "rates": found.rates,
-                    "cpuMicrosecondsOfRounds": found.micros,
+                    "rate": found.rate if found.rates else None,
+                    "value": found.cpu,
+                    "ratesOfRounds": found.rates,
+                    "valuesOfRounds": found.micros,
                 }
                 for name, found in self.figures.items()
             ],

@@ -1,0 +1,1 @@
+"""From a context produced to its assignment readable by a committed reader."""

@@ -1,0 +1,1 @@
+"""The stages' processors by themselves: batches in, outputs and state out, without Kafka."""
