@@ -19,6 +19,7 @@ from anabranch.topology import STAGES
 from tests.pipeline.test_dead_letters import completed
 from tests.security.broker import grant, make_user
 from tests.security.grants import documented
+from tests.support.clusters import eventually
 
 PASSWORD = "correct-horse-of-scram"
 STAGE_NAMES = [shape.name for shape in STAGES]
@@ -45,16 +46,19 @@ async def test_all_four_stages_run_with_the_documented_rights(secured, prefix):
                     for n in range(50)
                 ]
                 await owner.publish([*contexts, Message("contexts", None, b"{", (), now)])
+                await owner.publish([Message("specs", b"Experiment|no|1.0.0", b"{", (), now)])
                 await owner.drain()
                 await owner.publish(
                     Message("telemetry", None, completed(f"u{n}", durationSeconds=2.0), (), now)
                     for n in range(50)
                 )
                 await owner.drain()
+                await eventually(lambda: owner.records("specs.dlq"))
             finally:
                 await worker.stop()
         assert len(await owner.records("assignments")) == 50
         assert len(await owner.records("contexts.dlq")) == 1
         assert await owner.records("results")
         assert await owner.records("metric-windows")
+        assert len(await owner.records("specs.dlq")) == 1, "a spec that was refused"
         await owner.destroy()
