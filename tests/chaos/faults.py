@@ -44,8 +44,8 @@ class Scene:
     bump: Callable[[], Awaitable[bool]]
 
     def somebody(self) -> WorkerProcess | None:
-        running = self.fleet.running
-        return self.random.choice(running) if running else None
+        staying = self.fleet.staying
+        return self.random.choice(staying) if staying else None
 
     def stage(self) -> str:
         return self.random.choice(STAGES).name
@@ -121,7 +121,7 @@ class Join(Fault):
     seconds = 2.0
 
     async def strike(self, scene: Scene) -> bool:
-        if len(scene.fleet.running) >= MOST:
+        if len(scene.fleet.staying) >= MOST:
             return False
         scene.fleet.join()
         await asyncio.sleep(1.5)
@@ -135,7 +135,7 @@ class Leave(Fault):
     seconds = 4.0
 
     async def strike(self, scene: Scene) -> bool:
-        if len(scene.fleet.running) <= FEWEST:
+        if len(scene.fleet.staying) <= FEWEST:
             scene.fleet.join()
             await asyncio.sleep(3.0)
         worker = scene.somebody()
@@ -154,11 +154,11 @@ class Storm(Fault):
     async def strike(self, scene: Scene) -> bool:
         leaving = []
         for _ in range(3):
-            if len(scene.fleet.running) < MOST:
+            if len(scene.fleet.staying) < MOST:
                 scene.fleet.join()
             await asyncio.sleep(scene.random.uniform(0.5, 2.0))
             worker = scene.somebody()
-            if worker is not None and len(scene.fleet.running) > FEWEST:
+            if worker is not None and len(scene.fleet.staying) > FEWEST:
                 leaving.append(asyncio.create_task(worker.leave()))
         await asyncio.gather(*leaving)
         return bool(leaving)

@@ -35,6 +35,7 @@ class WorkerProcess:
         disk: Where it keeps state on disk; None for state in memory.
 
     Attributes:
+        leaving: Whether it was asked to stop.
         clean: Whether it ended by itself, in time and without an error, when it was asked to.
     """
 
@@ -42,6 +43,7 @@ class WorkerProcess:
         self.name = name
         self.disk = disk
         self.folder = folder
+        self.leaving = False
         self.clean: bool | None = None
         local = folder / "local"
         local.mkdir(parents=True)
@@ -73,6 +75,10 @@ class WorkerProcess:
         """Ask it to stop, and kill it when it does not."""
         if not self.running:
             return
+        if self.leaving:  # a second SIGTERM would end it at once
+            await self.ended(_LEAVE_SECONDS)
+            return
+        self.leaving = True
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
         self.clean = await self.ended(_LEAVE_SECONDS) and self._process.exitcode in self._lawful
@@ -150,6 +156,11 @@ class Fleet:
     @property
     def running(self) -> list[WorkerProcess]:
         return [worker for worker in self.all if worker.running]
+
+    @property
+    def staying(self) -> list[WorkerProcess]:
+        """Those that run and were not asked to stop."""
+        return [worker for worker in self.running if not worker.leaving]
 
     def join(self, disk: Path | None = None) -> WorkerProcess:
         """One worker more, with a disk of its own, or with one that somebody has left."""

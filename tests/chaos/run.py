@@ -234,7 +234,7 @@ class _Run:
 
     async def _heal(self) -> None:
         await asyncio.to_thread(self.broker.start, timeout=_BROKER_SECONDS)
-        while len(self.fleet.running) < FEWEST:
+        while len(self.fleet.staying) < FEWEST:
             self.fleet.join()
 
     async def _finish(self) -> None:

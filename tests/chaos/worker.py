@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,12 @@ def _trapped(stage: Stage, traps: Traps) -> Stage:
 
 
 def _die_with_the_runner() -> None:
-    """Nobody is left behind, not even a stopped worker, when the runner is killed (Linux)."""
+    """Nobody is left behind, not even a stopped worker, when the runner is killed (Linux).
+
+    The fork server ends when nobody holds its pipe any more, and a worker inherits an end of it.
+    """
+    held = forkserver._forkserver._forkserver_alive_fd  # type: ignore[attr-defined]
+    if held is not None:
+        os.close(held)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
