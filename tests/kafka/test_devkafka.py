@@ -18,9 +18,9 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from tools.devkafka import DevKafkaError, DevKafkaMissingError, LocalBroker, start
 from tools.devkafka.broker import EXTERNAL
-from tools.devkafka.ports import free_pair, is_free
+from tools.devkafka.ports import free_pair, free_ports, is_free
 from tools.devkafka.probe import answers
-from tools.devkafka.properties import as_environment, as_file, server_properties
+from tools.devkafka.properties import Listener, as_environment, as_file, server_properties
 
 GUARD = Path(__file__).parents[2] / "tools/devkafka/guard.py"
 
@@ -203,6 +203,27 @@ def test_settings_are_written_for_java_and_for_the_image():
     assert "auto.create.topics.enable=false\n" in as_file(settings)
     assert "num.partitions=3\n" in as_file(settings)
     assert as_environment({"a.b-c_d": "v"}) == {"KAFKA_A_B__C___D": "v"}
+
+
+def test_more_ways_in_are_beside_the_plain_one():
+    settings = server_properties(
+        bind="0.0.0.0",
+        port=1,
+        controller_port=2,
+        data="/d",
+        listeners=[Listener("LOGIN", "SASL_SSL", 3)],
+    )
+    assert settings["listeners"].split(",")[-1] == "LOGIN://0.0.0.0:3"
+    assert settings["advertised.listeners"] == "PLAINTEXT://127.0.0.1:1,LOGIN://127.0.0.1:3"
+    assert settings["listener.security.protocol.map"].endswith(",LOGIN:SASL_SSL")
+
+
+def test_ports_of_listeners_are_different_and_free():
+    taken = set(free_ports(5))
+    assert len(taken) == 5
+    assert all(map(is_free, taken))
+    with pytest.raises(OSError, match="fewer than 1 ports are free"):
+        free_ports(1, apart_from=range(20_000, 32_000))
 
 
 def test_ports_are_a_free_pair_outside_the_ephemeral_range():

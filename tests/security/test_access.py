@@ -164,7 +164,6 @@ TAKEN = {
     # The right that is taken away: what stays instead, what the worker must then say.
     "READ topic contexts.v1": "DESCRIBE",
     "WRITE topic assignments.v1": "DESCRIBE",
-    "WRITE topic exposures.v1": "DESCRIBE",
     "WRITE topic contexts.v1.dlq": "DESCRIBE",
     "READ group -assign": None,
     "WRITE transactional id -assign-": None,
