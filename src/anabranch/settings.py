@@ -50,6 +50,12 @@ class Settings(SecuritySettings):
     observation_dedupe: float = Field(
         7 * DAY, ge=0, description="A telemetry event's id is remembered at least so long"
     )
+    unit_retention: float = Field(
+        180 * DAY,
+        gt=0,
+        description="A unit is forgotten so long after its last first exposure; longer than any "
+        "experiment runs, for a unit that comes back counts as a new one",
+    )
     window_sizes: Annotated[tuple[float, ...], Field(min_length=1)] = Field(
         (60,), description="Sizes of the tumbling metric windows"
     )

@@ -19,6 +19,7 @@ from anabranch.events.models import Delta, Observation
 from anabranch.metrics.ledger import LedgerSettings
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.results import contrast
+from anabranch.metrics.retention import RetentionSettings
 from anabranch.metrics.windows import MINUTE, WindowSettings
 from anabranch.processors.aggregate import AggregateProcessor
 from anabranch.processors.attribute import WINDOWS_PER_DELTA, AttributeProcessor
@@ -247,6 +248,48 @@ async def test_runs_without_changes_are_told_the_time_once_a_minute():
 
 
 # -- what cannot be processed -----------------------------------------------------------------
+
+
+DAY = 24 * 60 * MINUTE
+
+
+def units(b) -> set[str]:
+    return {key[2:].decode() for key in b.store.snapshot() if key.startswith(b"u|")}
+
+
+async def test_units_that_nothing_was_heard_of_for_long_are_forgotten_a_slice_at_a_time():
+    b = bench(retention=RetentionSettings(units_ms=30 * DAY, every_ms=DAY, slice=2))
+    await b.run(*(exposure(0, unit=f"user:{n}") for n in range(3)))
+    await b.run(*(observation(n, 1, unit=f"user:never-{n}") for n in range(3)))
+    assert len(units(b)) == 6
+
+    forgotten = []
+    for minute in range(5):
+        out = await b.run(exposure(31 * 86_400 + minute * 60, unit="user:0", variant="short"))
+        forgotten.append(out.counters.get("forgotten_units", 0))
+    assert sum(forgotten) == 5
+    assert max(forgotten) == 2
+    assert units(b) == {"user:0"}
+
+
+async def test_what_is_within_its_time_is_kept_and_still_counts():
+    b = bench(retention=RetentionSettings(units_ms=30 * DAY, every_ms=DAY))
+    await b.run(exposure(0), observation(0, 1, unit="user:never", amount=1))
+    await b.run(exposure(6 * 86_400, unit="user:2"), observation(1, 6 * 86_400, unit="user:3"))
+    assert units(b) == {"user:1", "user:2", "user:3", "user:never"}
+    out = await b.run(exposure(20 * 86_400, unit="user:4"), observation(2, 20 * 86_400, amount=5))
+    assert units(b) == {"user:1", "user:2", "user:4"}
+    (delta,) = deltas(out)
+    assert delta.variants["short"].metrics["orders"].events == 1
+
+
+async def test_forgetting_goes_on_where_a_dropped_batch_left_it():
+    b = bench(retention=RetentionSettings(units_ms=30 * DAY, every_ms=DAY))
+    await b.run(exposure(0), exposure(0, unit="user:2"))
+    await b.run(exposure(40 * 86_400, unit="user:3"), commit=False)
+    assert units(b) == {"user:1", "user:2"}, "what the batch forgot went with it"
+    await b.run(exposure(40 * 86_400, unit="user:3"))
+    assert units(b) == {"user:3"}
 
 
 def changed(record, **changes):

@@ -153,8 +153,11 @@ class Ledger:
 
     def prune(self, arrived_before: int) -> None:
         """Let go of what arrived before that stream time, from time to time if there is much."""
-        if len(self._ids) <= CALM or len(self._ids) % CALM:
-            return
+        if len(self._ids) > CALM and len(self._ids) % CALM == 0:
+            self.forget(arrived_before)
+
+    def forget(self, arrived_before: int) -> None:
+        """Let go of what arrived before that stream time."""
         keep = [at for at, arrival in enumerate(self._arrivals) if arrival >= arrived_before]
         if len(keep) == len(self._ids):
             return

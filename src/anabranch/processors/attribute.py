@@ -4,8 +4,8 @@ State of a task, whose partition holds whole units:
 
 ==============  ================================================================================
 ``u|unit``      the unit's record, see :mod:`anabranch.metrics.attribution`
-``m|task``      greatest event time by source, the watermark, and for each run what it has been
-                told: as-of and watermark
+``m|task``      greatest event time by source, the watermark, for each run what it has been told
+                (as-of and watermark), and when units were last looked through for what may go
 ==============  ================================================================================
 
 The watermark is the lesser of the two sources' greatest event times. A source that has delivered
@@ -48,6 +48,7 @@ from anabranch.metrics.changes import RunChanges
 from anabranch.metrics.exact import check, text
 from anabranch.metrics.ledger import LedgerSettings, Values
 from anabranch.metrics.plan import EventPlan, Plan, RunPlan
+from anabranch.metrics.retention import RetentionSettings, shed
 from anabranch.metrics.watermark import watermark
 from anabranch.metrics.windows import MINUTE, WindowSettings
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
@@ -66,6 +67,7 @@ EARLIEST: Final = -62_135_596_800_000
 """The first millisecond of the year 1: no event time lies before it."""
 
 _TASK: Final = b"m|task"
+_UNIT: Final = b"u|"
 _UNITS: Final = frozenset({"user", "session", "organization"})
 _NO_VALUES: Final[Values] = {}
 
@@ -87,9 +89,10 @@ class AttributeProcessor:
         windows: Sizes of the windows, and how long a silent source holds the watermark back.
         ledger: How long and how much is remembered of each unit.
         limits: Of exposures: size, and how far clocks may differ (of observations too).
+        retention: How long units are kept.
 
     Counters: ``exposures``, ``repeated_exposures``, ``observations``, ``repeated_observations``,
-    ``unused_observations``, ``ledger_evictions``, ``deltas``, ``heartbeats``.
+    ``unused_observations``, ``ledger_evictions``, ``deltas``, ``heartbeats``, ``forgotten_units``.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class AttributeProcessor:
         windows: WindowSettings | None = None,
         ledger: LedgerSettings | None = None,
         limits: Limits | None = None,
+        retention: RetentionSettings | None = None,
     ) -> None:
         self._plan = Plan(catalog)
         self._known = self._plan.run_keys
@@ -106,6 +110,8 @@ class AttributeProcessor:
         self._windows = windows or WindowSettings()
         self._ledger = ledger or LedgerSettings()
         self._limits = limits or Limits()
+        self._retention = retention or RetentionSettings()
+        self._to_look_at: list[bytes] = []
         self._decode = msgspec.json.Decoder(Observation).decode
         self._encode = msgspec.json.Encoder().encode
 
@@ -141,6 +147,7 @@ class AttributeProcessor:
                 evicted += gone
         _count(out, "repeated_observations", repeated)
         _count(out, "ledger_evictions", evicted)
+        self._sweep(task, state, units, stream_time, out)
         self._tell(task, batch.partition, stream_time, changes, out)
 
     # -- reading ------------------------------------------------------------------------------
@@ -235,6 +242,37 @@ class AttributeProcessor:
         task["watermark"] = reached
         return reached
 
+    # -- forgetting ---------------------------------------------------------------------------
+
+    def _sweep(
+        self, task: dict[str, Any], state: State, touched: _Units, reached: int, out: Outputs
+    ) -> None:
+        """Look at some units with each batch, until all were looked at; then wait.
+
+        Units that the batch touched are passed over: they have just been heard of. The list of
+        those still to be looked at is no state: who loses it waits for the next round.
+        """
+        settings = self._retention
+        swept = task.get("swept")
+        if swept is None:
+            task["swept"] = reached
+        elif reached >= swept + settings.every_ms:
+            task["swept"] = reached
+            self._to_look_at = list(state.keys(_UNIT))
+        looked_at = self._to_look_at[-settings.slice :]
+        del self._to_look_at[-settings.slice :]
+        forgotten = 0
+        for key in looked_at:
+            record = None if key[len(_UNIT) :].decode() in touched else state.get(key)
+            if record is not None and shed(
+                record,
+                arrived_before=reached - self._ledger.horizon_ms,
+                exposed_before=reached - settings.units_ms,
+            ):
+                state.delete(key)
+                forgotten += 1
+        _count(out, "forgotten_units", forgotten)
+
     # -- telling ------------------------------------------------------------------------------
 
     def _tell(
@@ -280,7 +318,7 @@ class _Units(dict[str, Unit]):
         self._changes = changes
 
     def __missing__(self, name: str) -> Unit:
-        key = b"u|" + name.encode()
+        key = _UNIT + name.encode()
         record = self._state.get(key)
         if record is None:
             record = {}

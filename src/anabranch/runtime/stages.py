@@ -14,6 +14,7 @@ from anabranch.engine.disk import DiskStore
 from anabranch.engine.store import Store
 from anabranch.events.cloudevents import Limits
 from anabranch.metrics.ledger import LedgerSettings
+from anabranch.metrics.retention import RetentionSettings
 from anabranch.metrics.windows import WindowSettings
 from anabranch.processors.aggregate import AggregateProcessor
 from anabranch.processors.assign import AssignProcessor
@@ -88,6 +89,7 @@ def _makers(
         lateness_ms=round(settings.allowed_lateness * 1000),
         retention_ms=round(settings.window_retention * 1000),
     )
+    retention = RetentionSettings(units_ms=round(settings.unit_retention * 1000))
     ledger = LedgerSettings(horizon_ms=round(settings.observation_dedupe * 1000))
     evaluators = _Evaluators(policy_checker)
     return {
@@ -99,7 +101,7 @@ def _makers(
         ),
         "gate": lambda: GateProcessor(live.catalog, limits=limits),
         "attribute": lambda: AttributeProcessor(
-            live.catalog, windows=windows, ledger=ledger, limits=limits
+            live.catalog, windows=windows, ledger=ledger, limits=limits, retention=retention
         ),
         "aggregate": lambda: AggregateProcessor(live.catalog, windows=windows),
     }
