@@ -40,6 +40,13 @@ def test_stopping_a_consumer_lets_out_the_cancellation_of_its_fetches():
     assert "await self.client.close()" in inspect.getsource(AIOKafkaProducer.stop)
 
 
+def test_the_coordinator_of_a_group_is_asked_where_it_was():
+    assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer.start)
+    assert inspect.iscoroutinefunction(GroupCoordinator._send_req)
+    assert inspect.iscoroutinefunction(GroupCoordinator.ensure_coordinator_known)
+    assert "response.error_code" not in inspect.getsource(GroupCoordinator._do_fetch_commit_offsets)
+
+
 def test_the_last_fetch_time_decides_whether_a_consumer_is_idle():
     assert "_last_fetch_ended" in inspect.getsource(SubscriptionState.fetcher_idle_time.fget)
     assert "self._subscription = SubscriptionState(" in inspect.getsource(AIOKafkaConsumer.__init__)

@@ -61,6 +61,11 @@ def sender_failure(producer: AIOKafkaProducer) -> BaseException | None:
     return None
 
 
+def coordinator(consumer: AIOKafkaConsumer) -> Any:
+    """What finds a started consumer's group, and sends to it."""
+    return consumer._coordinator  # noqa: SLF001
+
+
 async def let_go(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     """End what a client that cannot be stopped in order still does, and close its connections.
 

@@ -21,6 +21,7 @@ from aiokafka.errors import (
 from anabranch.engine.kafka import _private, access
 from anabranch.engine.kafka.batches import full_batches, partition_batches
 from anabranch.engine.kafka.client import KafkaClient
+from anabranch.engine.kafka.offsets import committed_offsets
 from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll
 from anabranch.engine.stage import Stage
@@ -100,7 +101,7 @@ class KafkaPort:
         try:
             count = await self._read_changelog(store, progress)
             await self._seek_sources()
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             raise self._failed("restore", error) from error
         return count
 
@@ -140,9 +141,9 @@ class KafkaPort:
         tps = list(self._sources.values())
         consumer.assign(tps)
         beginnings = await consumer.beginning_offsets(tps)
+        committed = await committed_offsets(consumer, self._group, tps)
         for tp in tps:
-            committed = await consumer.committed(tp)
-            at = beginnings[tp] if committed is None else committed
+            at = committed.get(tp, beginnings[tp])
             if at < beginnings[tp]:
                 log.error(
                     "%s[%d]: records %d to %d were deleted by the topic's retention before this "

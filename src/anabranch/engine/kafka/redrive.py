@@ -20,6 +20,7 @@ from anabranch.engine.kafka import _private, access
 from anabranch.engine.kafka.admin import Topics
 from anabranch.engine.kafka.batches import partition_batches
 from anabranch.engine.kafka.client import KafkaClient
+from anabranch.engine.kafka.offsets import committed_offsets
 from anabranch.engine.outbox import ERROR_PREFIX, Entry
 from anabranch.errors import FencedError, KafkaAccessError, OutcomeUnknownError
 from anabranch.processors.protocol import Headers, Record
@@ -100,7 +101,7 @@ class DeadLetters:
                     while await consumer.position(tp) < end:
                         for record in (await consumer.getmany(tp, timeout_ms=100)).get(tp, ()):
                             yield DeadLetter.of(record)
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             why = self._refused(error, "READ", "DESCRIBE")
             if why is None:
                 raise
@@ -127,7 +128,7 @@ class DeadLetters:
             return await self._redrive(producer, choose, limit)
         except ProducerFenced as error:
             raise FencedError(f"{self._topic}: another redrive has begun") from error
-        except KafkaError as error:
+        except (KafkaError, TimeoutError) as error:
             why = self._refused(_private.sender_failure(producer) or error, "WRITE", "READ")
             raise why or OutcomeUnknownError(f"{self._topic}: {error!r}; run it again") from error
         finally:
@@ -225,9 +226,9 @@ class DeadLetters:
             tps = [TopicPartition(self._topic, n) for n in range(count)]
             consumer.assign(tps)
             begins = await consumer.beginning_offsets(tps)
+            committed = await committed_offsets(consumer, self._group, tps)
             for tp in tps:
-                at = await consumer.committed(tp)
-                consumer.seek(tp, max(begins[tp], at or 0))
+                consumer.seek(tp, max(begins[tp], committed.get(tp, 0)))
             yield consumer, dict(await consumer.end_offsets(tps))
         finally:
             await consumer.stop()
