@@ -264,6 +264,39 @@ def test_what_is_not_of_the_subset_is_refused_when_compiled(source: str) -> None
     assert caught.value.column >= 1
 
 
+LONGEST = {
+    text[:12]: (text * 4096)[:4096]
+    for text in [
+        "/*", "/* *", "//", '"\\', "'\\u{1", "(", "[", "!", "-", "- ", "1.", "1e", "0x", "0xf", "9", "9e9",
+        ".9", "?.", "a?.b:", " ", "\n", "a", "$", "é", "typeof ", "'a'+", '"a\\\n', "context[",
+        "context.a.", "1?", "1?1:", "a?a:", "[1,", "''.trim().", "&&", "1&&", "1||", "1??",
+    ]
+}  # fmt: skip
+"""Sources of the greatest length that make lexers and parsers work hard."""
+
+
+@pytest.mark.parametrize("source", LONGEST.values(), ids=LONGEST)
+def test_the_longest_sources_compile_or_are_refused(source: str) -> None:
+    """Each took less than a fifth of a second: no terminal can be matched in two ways."""
+    with suppress(ExpressionError):
+        compile_expression(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("0x" + "f" * 255, 16.0**255),
+        ("0x" + "f" * 300, math.inf),
+        ("-0b" + "1" * 2000, -math.inf),
+        ("0o" + "7" * 1000, math.inf),
+        ("1e999", math.inf),
+        ("9" * 4000, math.inf),
+    ],
+)
+def test_numbers_beyond_the_greatest_are_infinite(source: str, expected: float) -> None:
+    assert value(source) == expected
+
+
 HIDDEN = [
     "__class__", "__dict__", "__init__", "__proto__", "constructor", "prototype", "toString",
     "valueOf", "hasOwnProperty", "keys", "items", "get", "pop", "append", "format", "includes",

@@ -431,3 +431,12 @@ def test_a_spec_survives_its_document(document):
     assert again == found
     assert again.digest == found.digest
     assert hash(again) == hash(found)
+
+
+def test_the_usual_unit_is_kept_where_the_hash_has_another_default():
+    """It was left out of the document, which then meant sessionId first."""
+    given = spec(
+        allocation={"type": "random", "hash": "contractspec"},
+        unit=["userId", "sessionId", "organizationId"],
+    )
+    assert parse_document(given.document) == given

@@ -24,7 +24,7 @@ MODELS = list(dict.fromkeys(model for kind in KINDS.values() for model in models
 
 
 @given(documents)
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 def test_what_validation_accepts_fits_the_schema(document: dict[str, Any]) -> None:
     spec = parse_document(document)
     for written in (document, spec.document):

@@ -1,6 +1,7 @@
 """What people write: experiments, telemetry and policies, as immutable, validated models."""
 
 from anabranch.specs.catalog import Catalog, metric_property
+from anabranch.specs.context import ContextAttribute, ContextSpec
 from anabranch.specs.digest import digest
 from anabranch.specs.documents import parse_document
 from anabranch.specs.experiment import (
@@ -35,11 +36,14 @@ from anabranch.specs.policy import (
     AttributeMatcher,
     ConsentDefinition,
     FieldPolicy,
+    OpaConfig,
+    PiiPolicy,
     PolicyCondition,
     PolicyMeta,
     PolicyRule,
     PolicySpec,
     RateLimit,
+    RelationshipDefinition,
     RelationshipMatcher,
     ResourceMatcher,
     SubjectMatcher,
@@ -52,6 +56,16 @@ from anabranch.specs.registry import (
     TelemetryRegistry,
 )
 from anabranch.specs.spec import Spec
+from anabranch.specs.targets import (
+    AppConfigSpec,
+    AppExperiments,
+    DataViewSpec,
+    FeatureModuleSpec,
+    ForeignMeta,
+    PresentationSpec,
+    ThemeSpec,
+    WorkflowSpec,
+)
 from anabranch.specs.telemetry import (
     AnomalyDetection,
     AnomalyThreshold,
@@ -61,6 +75,7 @@ from anabranch.specs.telemetry import (
     TelemetryConfig,
     TelemetryEventSpec,
     TelemetryProperty,
+    TelemetryProvider,
     TelemetrySpec,
 )
 from anabranch.specs.version import normalize_version, version_key
@@ -70,22 +85,31 @@ __all__ = [
     "Allocation",
     "AnomalyDetection",
     "AnomalyThreshold",
+    "AppConfigSpec",
+    "AppExperiments",
     "AttributeMatcher",
     "Catalog",
     "ConsentDefinition",
+    "ContextAttribute",
+    "ContextSpec",
     "Covariate",
+    "DataViewSpec",
     "Denominator",
     "ExperimentRef",
     "ExperimentRegistry",
     "ExperimentSpec",
+    "FeatureModuleSpec",
     "FieldPolicy",
+    "ForeignMeta",
     "HashAlgorithm",
     "Holdout",
     "Identity",
     "Layer",
     "LoadedSpec",
     "Meta",
+    "OpaConfig",
     "Override",
+    "PiiPolicy",
     "PolicyCondition",
     "PolicyMeta",
     "PolicyRef",
@@ -93,10 +117,12 @@ __all__ = [
     "PolicyRule",
     "PolicySpec",
     "Prerequisite",
+    "PresentationSpec",
     "RampStep",
     "RandomAllocation",
     "RateLimit",
     "Registry",
+    "RelationshipDefinition",
     "RelationshipMatcher",
     "ResourceMatcher",
     "Retention",
@@ -115,10 +141,13 @@ __all__ = [
     "TelemetryEventRef",
     "TelemetryEventSpec",
     "TelemetryProperty",
+    "TelemetryProvider",
     "TelemetryRegistry",
     "TelemetrySpec",
+    "ThemeSpec",
     "Variant",
     "Winsorize",
+    "WorkflowSpec",
     "denominator_property",
     "digest",
     "load_files",

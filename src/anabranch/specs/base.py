@@ -51,6 +51,11 @@ class SpecModel(BaseModel, metaclass=_SpecMetaclass):
     null_counts: ClassVar[frozenset[str]] = frozenset()
     """Optional fields where null says something that leaving them out does not."""
 
+    @property
+    def always_told(self) -> frozenset[str]:
+        """Fields that documents hold although they have their default."""
+        return self.null_counts & self.model_fields_set
+
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:
         try:
@@ -79,13 +84,13 @@ def canonical(value: Any) -> Any:
     """
     if isinstance(value, SpecModel):
         found: dict[str, Any] = {}
+        told = value.always_told
         for name, field in type(value).model_fields.items():
             inner = getattr(value, name)
             # A tag tells which shape it is, so it stays although it is its class's default.
             if name != "type" and not field.is_required():
                 default = field.get_default(call_default_factory=True)
-                told = name in value.null_counts and name in value.model_fields_set
-                if inner == default and not told:
+                if inner == default and name not in told:
                     continue
             found[field.serialization_alias or to_camel(name)] = canonical(inner)
         for name, inner in (value.model_extra or {}).items():

@@ -174,6 +174,12 @@ class ExperimentSpec(Spec):
         return {variant.id: variant for variant in self.variants}
 
     @property
+    def always_told(self) -> frozenset[str]:
+        """The hash ``contractspec`` has another default for the unit, so it is written with it."""
+        other = self.allocation.hash == "contractspec"
+        return super().always_told | ({"unit"} if other else frozenset())
+
+    @property
     def control(self) -> Variant:
         return self.variants_by_id[self.control_variant]
 

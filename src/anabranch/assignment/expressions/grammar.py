@@ -8,6 +8,7 @@ the conditional operator and array literals. As in strict JavaScript, ``??`` doe
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from typing import Final
@@ -138,7 +139,10 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        return float(int(text, 0))
+        try:
+            return float(int(text, 0))
+        except OverflowError:  # beyond the greatest number, as 1e999 is
+            return math.inf
 
 
 def _wrong(message: str, place: Place) -> ExpressionSyntaxError:
