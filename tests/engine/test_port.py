@@ -26,6 +26,18 @@ class Stubborn:
                 await asyncio.Event().wait()
 
 
+async def test_a_consumer_stops_whole_though_a_fetch_of_it_is_cancelled(kafka):
+    """aiokafka's own raises CancelledError then, and leaves its connections open."""
+    consumer = KafkaClient(kafka).consumer()
+    await consumer.start()
+    fetching = asyncio.create_task(asyncio.Event().wait())
+    await asyncio.sleep(0)
+    consumer._fetcher._pending_tasks.add(fetching)
+    await consumer.stop()
+    assert fetching.cancelled()
+    assert all(not connection.connected() for connection in consumer._client._conns.values())
+
+
 @pytest.mark.parametrize("way", ["cancelled", "raises", "hangs"])
 async def test_closing_never_raises_and_lets_go_of_what_would_not_stop(way, monkeypatch):
     let_go = []

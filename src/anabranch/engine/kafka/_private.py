@@ -61,6 +61,25 @@ def sender_failure(producer: AIOKafkaProducer) -> BaseException | None:
     return None
 
 
+class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """aiokafka's consumer, whose ``stop`` does not let out cancellations of its own.
+
+    Where a fetch is on its way, or waits to be tried again, aiokafka cancels it, awaits it, and
+    stops half-way with the cancellation: whoever stopped the consumer would end as if cancelled.
+    """
+
+    async def stop(self) -> None:
+        stopping = asyncio.ensure_future(super().stop())
+        try:
+            await asyncio.wait([stopping])
+        finally:
+            stopping.cancel()
+        if stopping.cancelled():
+            await self._client.close()
+        else:
+            stopping.result()
+
+
 def coordinator(consumer: AIOKafkaConsumer) -> Any:
     """What finds a started consumer's group, and sends to it."""
     return consumer._coordinator  # noqa: SLF001

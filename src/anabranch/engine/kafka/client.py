@@ -8,6 +8,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from anabranch.engine.kafka._private import Consumer
 from anabranch.engine.kafka.security import Security
 
 MAX_BATCH_BYTES = 1 << 20
@@ -56,7 +57,7 @@ class KafkaClient:
             "retry_backoff_ms": 20,
             **settings,
         }
-        return AIOKafkaConsumer(
+        return Consumer(
             bootstrap_servers=self.bootstrap,
             group_id=group,
             **merged,
