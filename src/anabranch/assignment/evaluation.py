@@ -15,7 +15,7 @@ Reason = Literal["control", "random", "sticky", "targeted", "forced"]
 allocation, a targeting rule, or a unit forced for quality assurance."""
 
 
-class Evaluation(msgspec.Struct, frozen=True):
+class Evaluation(msgspec.Struct, frozen=True, gc=False):
     """The variant for one context, and why.
 
     There is always a variant to show. Whether it counts is ``enrolled``: without it the unit is no

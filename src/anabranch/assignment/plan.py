@@ -80,6 +80,7 @@ class Plan:
         "_fallback_reason",
         "_identities",
         "_open",
+        "_plain",
         "_prefix",
         "_salt",
         "_sums",
@@ -128,6 +129,12 @@ class Plan:
         self._fallback_reason: Reason = "sticky" if allocation.type == "sticky" else "random"
         if isinstance(allocation, TargetedAllocation) and allocation.fallback == "control":
             self._fallback_reason = "control"
+        self._plain = (
+            self._open
+            and not self.reads_more
+            and self.split is None
+            and self._fallback_reason != "control"
+        )
         self.needs_policy: bool = any(rule.policy is not None for rule in self.rules) or any(
             plan is not None and plan.needs_policy for plan in self.prerequisites
         )
@@ -159,8 +166,26 @@ class Plan:
             who: Whatever carries the identities.
             now: When, for experiments with a schedule.
         """
-        unit = self._enrol(who, now)
-        return self._fallback(unit) if isinstance(unit, str) else unit
+        if self._plain:  # the same as below, in one go: most plans, most of the time
+            for prefix, field in self._identities:
+                value: str | None = getattr(who, field)
+                if value:
+                    unit = prefix + value
+                    sums = self._sums
+                    hashed = mmh3_32_uintdigest(
+                        (self._prefix + unit).encode("utf-8", "surrogatepass")
+                    )
+                    return Evaluation(
+                        self._variants[bisect_right(sums, (hashed * sums[-1]) >> 32)],
+                        self._fallback_reason,
+                        self.key,
+                        self.version,
+                        self.digest,
+                        unit,
+                        True,
+                    )
+        found = self._enrol(who, now)
+        return self._fallback(found) if isinstance(found, str) else found
 
     def deliberate(
         self, context: ExperimentContext, now: Moment | None = None

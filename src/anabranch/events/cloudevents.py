@@ -57,7 +57,7 @@ class Limits:
     future_tolerance_ms: int = 5 * 60 * 1000
 
 
-class Envelope(msgspec.Struct):
+class Envelope(msgspec.Struct, gc=False):
     """An event's attributes and its data, still encoded; ``time`` in ms since the epoch."""
 
     id: str

@@ -9,6 +9,7 @@ import msgspec
 
 from anabranch.errors import (
     EventSchemaError,
+    InvalidEventError,
     MalformedEventError,
     SpecValidationError,
 )
@@ -38,7 +39,7 @@ TELEMETRY: Final = "anabranch.telemetry.v1"
 T = TypeVar("T")
 
 
-class Context(msgspec.Struct):
+class Context(msgspec.Struct, gc=False):
     """A context event; ``version`` (in the data too) is canonical, None where there is none."""
 
     id: str
@@ -48,7 +49,7 @@ class Context(msgspec.Struct):
     version: str | None
 
 
-class Exposure(msgspec.Struct):
+class Exposure(msgspec.Struct, gc=False):
     """An exposure event; ``version`` (in the data too) is canonical."""
 
     id: str
@@ -58,7 +59,7 @@ class Exposure(msgspec.Struct):
     version: str
 
 
-class Telemetry(msgspec.Struct):
+class Telemetry(msgspec.Struct, gc=False):
     """A telemetry event; ``version`` (in the data too) is canonical."""
 
     id: str
@@ -81,7 +82,10 @@ def decode_context(record: Record, *, now: int, limits: Limits) -> Context:
             EventSchemaError, naming the field that is missing or of the wrong type.
     """
     envelope = open_envelope(record, CONTEXT, now=now, limits=limits)
-    data = _data(_context, envelope.data)
+    try:
+        data = _context(envelope.data)
+    except (ValueError, RecursionError) as error:
+        raise _undecodable(error) from None
     version = data.version
     if version is not None:
         if data.experiment is None:
@@ -111,10 +115,15 @@ def decode_telemetry(record: Record, *, now: int, limits: Limits) -> Telemetry:
 def _data(decode: Callable[[bytes | msgspec.Raw], T], data: bytes | msgspec.Raw) -> T:
     try:
         return decode(data)
-    except msgspec.ValidationError as error:
-        raise EventSchemaError(explain(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MalformedEventError(f"not JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise _undecodable(error) from None
+
+
+def _undecodable(error: Exception) -> InvalidEventError:
+    """Why data could not be decoded: msgspec's errors, and broken UTF-8, are ValueErrors."""
+    if isinstance(error, msgspec.ValidationError):
+        return EventSchemaError(explain(error))
+    return MalformedEventError(f"not JSON: {error}")
 
 
 def _version(version: str | int) -> str:

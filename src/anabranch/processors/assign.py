@@ -85,17 +85,18 @@ class AssignProcessor:
         writer = _Writer(cache, out, self._dedupe_ms)
         if self._asks:
             return self._assign_asking(records, batch.now, writer, out)
+        now, limits, write, all_ = batch.now, self._limits, writer.write, self._all
         for record in records:
             try:
-                event, targets = self._open(record, batch.now)
-                time = event.time
+                event = decode_context(record, now=now, limits=limits)
+                data, time = event.data, event.time
+                targets = all_ if data.experiment is None else self._asked(event)
                 if self._reads_more:
                     context = _context(event)
                     found = [target.plan.evaluate(context, time) for target in targets]
                 else:
-                    who = event.data
-                    found = [target.plan.allocate(who, time) for target in targets]
-                writer.write(event, targets, found)
+                    found = [target.plan.allocate(data, time) for target in targets]
+                write(event, targets, found)
             except InvalidEventError as error:
                 out.dead_letter(record, error)
         writer.flush()
@@ -107,7 +108,8 @@ class AssignProcessor:
         evaluate = self._evaluator.evaluate
         for record in records:
             try:
-                event, targets = self._open(record, now)
+                event = decode_context(record, now=now, limits=self._limits)
+                targets = self._all if event.data.experiment is None else self._asked(event)
                 context, time = _context(event), event.time
                 found = [await evaluate(target.plan, context, time) for target in targets]
                 writer.write(event, targets, found)
@@ -115,17 +117,14 @@ class AssignProcessor:
                 out.dead_letter(record, error)
         writer.flush()
 
-    def _open(self, record: Record, now: int) -> tuple[Context, tuple[_Target, ...]]:
-        """The context, and the experiments that it asks for."""
-        event = decode_context(record, now=now, limits=self._limits)
-        key = event.data.experiment
-        if key is None:
-            return event, self._all
+    def _asked(self, event: Context) -> tuple[_Target, ...]:
+        """The experiment that the context names."""
+        key = event.data.experiment or ""
         name = key, event.version
         targets = self._named.get(name)
         if targets is None:
             targets = self._named[name] = (self._find(*name),)
-        return event, targets
+        return targets
 
     def _find(self, key: str, version: str | None) -> _Target:
         experiments = self._catalog.experiments
@@ -161,39 +160,37 @@ def _context(event: Context) -> ExperimentContext:
 class _Target:
     """An experiment that contexts are evaluated for, with what its outputs have in common."""
 
-    __slots__ = ("_parts", "plan", "run", "suffix")
+    __slots__ = ("made", "plan", "run", "suffix")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.run = f"{plan.key}@{plan.version}".encode()
         self.suffix = f"|{plan.key}".encode()
-        self._parts: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self.made: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
-    def parts(self, evaluation: Evaluation) -> tuple[bytes, bytes]:
+    def make(self, evaluation: Evaluation) -> tuple[bytes, bytes]:
         """JSON before the unit, and after it in an assignment; an exposure ends there.
 
-        It holds what AssignmentData and ExposureData declare.
+        It holds what AssignmentData and ExposureData declare. Kept in ``made``, by variant and
+        reason.
         """
         variant = evaluation.variant
-        name = variant.id, evaluation.reason
-        found = self._parts.get(name)
-        if found is None:
-            head = _encode(
-                {
-                    "experiment": self.plan.key,
-                    "version": self.plan.version,
-                    "digest": self.plan.digest,
-                    "variant": variant.id,
-                    "reason": evaluation.reason,
-                }
-            )
-            overrides = [
-                override.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-                for override in variant.overrides
-            ]
-            tail = b',"overrides":' + _encode(overrides) + b"}" if overrides else b"}"
-            found = self._parts[name] = (head[:-1] + b',"unit":', tail)
-        return found
+        head = _encode(
+            {
+                "experiment": self.plan.key,
+                "version": self.plan.version,
+                "digest": self.plan.digest,
+                "variant": variant.id,
+                "reason": evaluation.reason,
+            }
+        )
+        overrides = [
+            override.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            for override in variant.overrides
+        ]
+        tail = b',"overrides":' + _encode(overrides) + b"}" if overrides else b"}"
+        parts = self.made[variant.id, evaluation.reason] = (head[:-1] + b',"unit":', tail)
+        return parts
 
 
 class _Writer:
@@ -241,7 +238,8 @@ class _Writer:
             if evaluation.detail:
                 self._undecided += len(evaluation.undecided)
                 self._errors += evaluation.expression_errors
-            before, after = target.parts(evaluation)
+            variant = evaluation.variant.id
+            before, after = target.made.get((variant, evaluation.reason)) or target.make(evaluation)
             run = target.run
             hashed = output_hash(context, run)
             self._assignments.append(
@@ -254,7 +252,7 @@ class _Writer:
             )
             if expose and evaluation.enrolled:
                 self._expose(
-                    (unit, run, evaluation.variant.id),
+                    (unit, run, variant),
                     (
                         unit_bytes,
                         before + unit_json + b"}",
