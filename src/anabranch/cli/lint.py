@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -71,7 +72,7 @@ def lint(
         born={} if checkout is None else _born(checkout, loaded),
         results={} if results is None else _results(results),
         paths=_paths,
-        constant=lambda source: constant(compile_expression(source)),
+        constant=_constant,
         longest=timedelta(days=longest),
     )
     texts = {
@@ -90,6 +91,12 @@ def lint(
         raise typer.Exit(1)
 
 
+@cache
+def _constant(source: str) -> bool | None:
+    return constant(compile_expression(source))
+
+
+@cache
 def _paths(source: str) -> tuple[tuple[str, ...], ...]:
     return paths(compile_expression(source))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
@@ -77,6 +78,24 @@ class SpecModel(BaseModel, metaclass=_SpecMetaclass):
         return type(self).model_validate({**fields, **(update or {})})
 
 
+_NO_DEFAULT: Final = object()
+
+
+@cache
+def _spelled(model: type[SpecModel]) -> list[tuple[str, str, Any]]:
+    """Field, how documents spell it, and its default; none for a tag, so that it is always told."""
+    return [
+        (
+            name,
+            field.serialization_alias or to_camel(name),
+            _NO_DEFAULT
+            if name == "type" or field.is_required()
+            else field.get_default(call_default_factory=True),
+        )
+        for name, field in model.model_fields.items()
+    ]
+
+
 def canonical(value: Any) -> Any:
     """The value as JSON has it: camelCase, defaults left out, whole floats as integers.
 
@@ -85,14 +104,11 @@ def canonical(value: Any) -> Any:
     if isinstance(value, SpecModel):
         found: dict[str, Any] = {}
         told = value.always_told
-        for name, field in type(value).model_fields.items():
+        for name, spelling, default in _spelled(type(value)):
             inner = getattr(value, name)
-            # A tag tells which shape it is, so it stays although it is its class's default.
-            if name != "type" and not field.is_required():
-                default = field.get_default(call_default_factory=True)
-                if inner == default and name not in told:
-                    continue
-            found[field.serialization_alias or to_camel(name)] = canonical(inner)
+            if inner == default and name not in told:
+                continue
+            found[spelling] = canonical(inner)
         for name, inner in (value.model_extra or {}).items():
             found[name] = canonical(inner)
         return found

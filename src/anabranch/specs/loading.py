@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -14,7 +14,13 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from anabranch.errors import AnabranchError, DuplicateSpecError, SpecLoadError, SpecValidationError
+from anabranch.errors import (
+    AnabranchError,
+    DuplicateSpecError,
+    SpecError,
+    SpecLoadError,
+    SpecValidationError,
+)
 from anabranch.specs.catalog import Catalog
 from anabranch.specs.documents import kind_of, parse_document
 from anabranch.specs.explain import Path as FieldPath
@@ -22,7 +28,7 @@ from anabranch.specs.explain import problems, title
 from anabranch.specs.marked import Marked, read_json, read_yaml
 from anabranch.specs.spec import Spec
 
-__all__ = ["LoadedSpec", "load_files", "load_specs"]
+__all__ = ["LoadedSpec", "gather", "load_files", "load_specs", "scan_files"]
 
 SUFFIXES: Final = (".yaml", ".yml", ".json", ".py")
 
@@ -32,21 +38,26 @@ Check = Callable[[Spec], object]
 
 @dataclass(frozen=True, slots=True)
 class LoadedSpec:
-    """A spec and where it came from; ``line`` from 1, None for Python."""
+    """A spec and where it came from."""
 
     spec: Spec
     path: Path
-    line: int | None = None
     document: Marked | None = field(default=None, compare=False, repr=False)
     """What was read, which knows the line of each field."""
 
+    @property
+    def line(self) -> int | None:
+        """Where it begins, from 1; None for Python."""
+        return self.line_of(())
+
     def line_of(self, path: FieldPath) -> int | None:
         """Line of a field, or of the nearest part of its path that is written; None for Python."""
-        return self.line if self.document is None else self.document.line(path)
+        return None if self.document is None else self.document.line(path)
 
     @property
     def place(self) -> str:
-        return f"{self.path}" if self.line is None else f"{self.path}:{self.line}"
+        line = self.line
+        return f"{self.path}" if line is None else f"{self.path}:{line}"
 
 
 def load_specs(*paths: str | PathLike[str], check: Check | None = None) -> Catalog:
@@ -61,21 +72,8 @@ def load_specs(*paths: str | PathLike[str], check: Check | None = None) -> Catal
         SpecValidationError: a spec is wrong; the message has file, line and path of the field.
         DuplicateSpecError: two specs have the same key and version; the message has both files.
     """
-    catalog = Catalog()
-    seen: dict[tuple[str, str, str], LoadedSpec] = {}
-    for loaded in load_files(*paths, check=check):
-        spec = loaded.spec
-        name = (spec.kind, spec.key, spec.version)
-        if name in seen:
-            raise DuplicateSpecError(
-                f"{spec.kind} {spec.key} {spec.version} is in {seen[name].place} and in "
-                f"{loaded.place}: give the changed one a new version, or take one away"
-            )
-        seen[name] = loaded
-        try:
-            catalog.add(spec)
-        except DuplicateSpecError as error:
-            raise DuplicateSpecError(f"{loaded.place}: {error}") from error
+    catalog, errors = gather(load_files(*paths, check=check))
+    _raise(errors)
     return catalog
 
 
@@ -85,33 +83,100 @@ def load_files(*paths: str | PathLike[str], check: Check | None = None) -> list[
     In folders, hidden files and folders and ``__pycache__`` are passed over.
 
     Raises:
-        SpecLoadError, SpecValidationError: as :func:`load_specs`.
+        SpecLoadError, SpecValidationError: as :func:`load_specs`; of several things that are wrong
+            the first gives the error's type, and the message has them all.
     """
-    found: list[LoadedSpec] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = [one for file in _spec_files(path) for one in _load(file)]
-            if not inside:
-                raise SpecLoadError(f"{path} holds no specs: put {', '.join(SUFFIXES)} files there")
-            found += inside
-        elif path.is_file():
-            if path.suffix not in SUFFIXES:
-                raise SpecLoadError(f"{path} is no spec file: those end in {', '.join(SUFFIXES)}")
-            inside = list(_load(path))
-            if not inside:
-                raise SpecLoadError(f"{path} holds no specs at its top level")
-            found += inside
-        else:
-            raise SpecLoadError(f"{path} is not there: name a spec file or a folder of them")
-    if check is not None:
-        for loaded in found:
-            try:
-                check(loaded.spec)
-            except AnabranchError as error:
-                raise SpecValidationError(
-                    f"{loaded.place}: {loaded.spec.kind} {loaded.spec.meta.label}: {error}"
-                ) from error
+    found, errors = scan_files(*paths, check=check)
+    _raise(errors)
     return found
+
+
+def scan_files(
+    *paths: str | PathLike[str], check: Check | None = None
+) -> tuple[list[LoadedSpec], list[SpecError]]:
+    """As :func:`load_files`: what is right, and what would be raised, one for each spec."""
+    found: list[LoadedSpec] = []
+    errors: list[SpecError] = []
+    for path in map(Path, paths):
+        try:
+            files = _files_of(path)
+        except SpecLoadError as error:
+            errors.append(error)
+            continue
+        before = len(found) + len(errors)
+        for file in files:
+            for one in _load(file):
+                if isinstance(one, SpecError):
+                    errors.append(one)
+                elif (wrong := _checked(one, check)) is not None:
+                    errors.append(wrong)
+                else:
+                    found.append(one)
+        if len(found) + len(errors) == before:
+            where = f"put {', '.join(SUFFIXES)} files there"
+            errors.append(
+                SpecLoadError(
+                    f"{path} holds no specs: {where}"
+                    if path.is_dir()
+                    else f"{path} holds no specs at its top level"
+                )
+            )
+    return found, errors
+
+
+def gather(loaded: Iterable[LoadedSpec]) -> tuple[Catalog, list[DuplicateSpecError]]:
+    """The specs as a catalog, and what is there twice and was left out."""
+    catalog = Catalog()
+    errors: list[DuplicateSpecError] = []
+    seen: dict[tuple[str, str, str], LoadedSpec] = {}
+    for one in loaded:
+        spec = one.spec
+        first = seen.setdefault((spec.kind, spec.key, spec.version), one)
+        if first is not one:
+            errors.append(
+                DuplicateSpecError(
+                    f"{spec.kind} {spec.key} {spec.version} is in {first.place} and in "
+                    f"{one.place}: give the changed one a new version, or take one away"
+                )
+            )
+            continue
+        try:
+            catalog.add(spec)
+        except DuplicateSpecError as error:
+            errors.append(DuplicateSpecError(f"{one.place}: {error}"))
+    return catalog, errors
+
+
+def _raise(errors: Sequence[SpecError]) -> None:
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise type(errors[0])("\n".join(map(str, errors))) from errors[0]
+
+
+def _files_of(path: Path) -> Iterable[Path]:
+    if path.is_dir():
+        return _spec_files(path)
+    if not path.is_file():
+        raise SpecLoadError(f"{path} is not there: name a spec file or a folder of them")
+    if path.suffix not in SUFFIXES:
+        raise SpecLoadError(f"{path} is no spec file: those end in {', '.join(SUFFIXES)}")
+    return [path]
+
+
+def _checked(loaded: LoadedSpec, check: Check | None) -> SpecValidationError | None:
+    """What the check finds wrong."""
+    if check is None:
+        return None
+    try:
+        check(loaded.spec)
+    except AnabranchError as error:
+        wrong = SpecValidationError(
+            f"{loaded.place}: {loaded.spec.kind} {loaded.spec.meta.label}: {error}"
+        )
+        wrong.__cause__ = error
+        return wrong
+    return None
 
 
 def _spec_files(folder: Path) -> Iterator[Path]:
@@ -123,18 +188,26 @@ def _spec_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _load(path: Path) -> Iterator[LoadedSpec]:
+def _load(path: Path) -> Iterator[LoadedSpec | SpecError]:
+    """Each spec, or what is wrong with it; what is wrong with the whole file ends it."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecLoadError(f"{path} cannot be read: {error}") from error
-    if path.suffix == ".py":
-        for spec in _python_specs(path, text):
-            yield LoadedSpec(spec, path)
+        yield SpecLoadError(f"{path} cannot be read: {error}")
         return
-    read = read_json if path.suffix == ".json" else read_yaml
-    for document in read(text, path):
-        yield LoadedSpec(_parse(document, path), path, document.line(), document)
+    try:
+        if path.suffix == ".py":
+            for spec in _python_specs(path, text):
+                yield LoadedSpec(spec, path)
+            return
+        read = read_json if path.suffix == ".json" else read_yaml
+        for document in read(text, path):
+            try:
+                yield LoadedSpec(_parse(document, path), path, document)
+            except SpecError as error:
+                yield error
+    except SpecError as error:
+        yield error
 
 
 def _parse(document: Marked, path: Path) -> Spec:

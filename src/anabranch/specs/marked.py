@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic.alias_generators import to_camel
@@ -18,14 +19,15 @@ __all__ = ["Marked", "read_json", "read_yaml"]
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """One document: its data, and its YAML node where there is one."""
+    """One document: its data, and where each of its parts stands."""
 
     data: Any
-    node: yaml.Node | None
+    find: Callable[[], yaml.Node | None]
+    """Gives the node when it is asked for: finding it may cost more than reading the data."""
 
     def line(self, path: tuple[str | int, ...] = ()) -> int:
         """Line, from 1, of what is at the path; of the nearest part that is there otherwise."""
-        node = self.node
+        node = self.find()
         if node is None:
             return 1
         line = node.start_mark.line
@@ -42,9 +44,12 @@ class Marked:
         if not isinstance(self.data, list):
             yield self
             return
-        nodes = self.node.value if isinstance(self.node, yaml.SequenceNode) else None
         for i, data in enumerate(self.data):
-            yield Marked(data, None if nodes is None else nodes[i])
+            yield Marked(data, partial(self._item, i))
+
+    def _item(self, i: int) -> yaml.Node | None:
+        node = self.find()
+        return node.value[i] if isinstance(node, yaml.SequenceNode) else None
 
 
 def _step(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
@@ -59,7 +64,13 @@ def _step(node: yaml.Node, step: str | int) -> tuple[yaml.Node, yaml.Node] | Non
     return None
 
 
-class _Loader(yaml.SafeLoader):
+if TYPE_CHECKING:
+    _Fastest = yaml.SafeLoader
+else:  # libyaml's, where PyYAML was built with it: some ten times as fast
+    _Fastest = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Fastest):
     """Like JSON where YAML would surprise: dates stay text, and a key cannot be given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -96,7 +107,7 @@ def read_yaml(text: str, path: Path) -> Iterator[Marked]:
             if node is not None:
                 data = loader.construct_document(node)
                 if data is not None:
-                    yield from Marked(data, node).items()
+                    yield from Marked(data, partial(_same, node)).items()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else mark.line + 1
@@ -118,7 +129,10 @@ def read_json(text: str, path: Path) -> Iterator[Marked]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise SpecLoadError(f"{path}: {key!r} is given twice in one object: keep one")
+                line = _line_of_twice(_compose(text))
+                raise SpecLoadError(
+                    f"{path}:{line}: {key!r} is given twice in one object: keep one"
+                )
             found[key] = value
         return found
 
@@ -129,9 +143,34 @@ def read_json(text: str, path: Path) -> Iterator[Marked]:
         data = json.loads(text, object_pairs_hook=once, parse_constant=constant)
     except json.JSONDecodeError as error:
         raise SpecLoadError(f"{path}:{error.lineno}: is not JSON: {error.msg}") from error
-    # JSON is YAML as well, but for tabs that indent: outside text they are only space.
+    yield from Marked(data, cache(partial(_compose, text))).items()
+
+
+def _line_of_twice(node: yaml.Node | None) -> int:
+    """Line of the first key that its object has already; 1 where there is none."""
+    waiting = [node]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, yaml.SequenceNode):
+            waiting += reversed(part.value)
+        elif isinstance(part, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in part.value:
+                if key.value in seen:
+                    return int(key.start_mark.line) + 1
+                seen.add(key.value)
+                waiting.append(value)
+    return 1
+
+
+def _same(node: yaml.Node) -> yaml.Node:
+    return node
+
+
+def _compose(text: str) -> yaml.Node | None:
+    """JSON is YAML as well, but for tabs that indent: outside text they are only space."""
     try:
-        node = yaml.compose(text.replace("\t", " "), Loader=_Loader)
+        node: yaml.Node | None = yaml.compose(text.replace("\t", " "), Loader=_Loader)
     except yaml.YAMLError:
-        node = None
-    yield from Marked(data, node).items()
+        return None
+    return node

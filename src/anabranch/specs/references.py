@@ -63,11 +63,26 @@ def references(catalog: Catalog) -> Iterator[Reference]:
         for other in registry:
             yield from _experiments(other, catalog)
     running = catalog.running()
-    for one, other in combinations([s for s in running if s.layer or s.holdout], 2):
+    for one, other in _sharing(running):
         yield from _layers(one, other)
         yield from _holdouts(one, other)
     yield from _circles(catalog, running)
     yield from _overrides(running)
+
+
+def _sharing(
+    running: list[ExperimentSpec],
+) -> Iterator[tuple[ExperimentSpec, ExperimentSpec]]:
+    """Pairs with a layer or a holdout in common, each once, in order."""
+    by_key: dict[tuple[str, str], list[int]] = {}
+    for i, spec in enumerate(running):
+        if spec.layer is not None:
+            by_key.setdefault(("layer", spec.layer.key), []).append(i)
+        for holdout in spec.holdout:
+            by_key.setdefault(("holdout", holdout.key), []).append(i)
+    pairs = {pair for places in by_key.values() for pair in combinations(places, 2)}
+    for i, k in sorted(pairs):
+        yield running[i], running[k]
 
 
 def overlap(one: ExperimentSpec, other: ExperimentSpec) -> bool:
@@ -164,7 +179,7 @@ def _circles(catalog: Catalog, running: list[ExperimentSpec]) -> Iterator[Refere
         if spec.key in path:
             yield path[path.index(spec.key) :]
             return
-        if spec.digest in done:
+        if not spec.prerequisites or spec.digest in done:
             return
         for needed in spec.prerequisites:
             found = _required(needed, catalog)
