@@ -9,16 +9,19 @@ What is named here is public and needs no Kafka: evaluating in-process is a firs
 """
 
 from anabranch.assignment import (
+    AssignmentStore,
     Evaluation,
     ExperimentContext,
     ExperimentEvaluator,
     FieldDecision,
+    MemoryAssignmentStore,
     PolicyDecision,
     PolicyEngine,
     PolicyRelationship,
     PolicyRequest,
     PolicyResource,
     PolicySubject,
+    StickyEvaluator,
 )
 from anabranch.errors import (
     AnabranchError,
@@ -109,6 +112,7 @@ __all__ = [
     "AnabranchError",
     "AnomalyDetection",
     "AnomalyThreshold",
+    "AssignmentStore",
     "AttributeMatcher",
     "Catalog",
     "ConsentDefinition",
@@ -139,6 +143,7 @@ __all__ = [
     "LateEventError",
     "LifecycleError",
     "MalformedEventError",
+    "MemoryAssignmentStore",
     "Meta",
     "MissingUnitError",
     "OutcomeUnknownError",
@@ -178,6 +183,7 @@ __all__ = [
     "StateFormatError",
     "Status",
     "StickyAllocation",
+    "StickyEvaluator",
     "SubjectMatcher",
     "SuccessMetric",
     "TargetedAllocation",

@@ -17,8 +17,10 @@ from anabranch.assignment.policy import (
     PolicyResource,
     PolicySubject,
 )
+from anabranch.assignment.sticky import AssignmentStore, MemoryAssignmentStore, StickyEvaluator
 
 __all__ = [
+    "AssignmentStore",
     "Evaluation",
     "ExperimentContext",
     "ExperimentEvaluator",
@@ -26,6 +28,7 @@ __all__ = [
     "Expression",
     "FieldDecision",
     "Identified",
+    "MemoryAssignmentStore",
     "Moment",
     "Plan",
     "PolicyChecker",
@@ -36,6 +39,7 @@ __all__ = [
     "PolicyResource",
     "PolicySubject",
     "Reason",
+    "StickyEvaluator",
     "Undecided",
     "bucket",
     "compile_expression",

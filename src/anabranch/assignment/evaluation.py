@@ -12,7 +12,8 @@ __all__ = ["Evaluation", "Reason"]
 
 Reason = Literal["control", "random", "sticky", "targeted", "forced"]
 """Why this variant: no rule or split decided (control), the split of a random or a sticky
-allocation, a targeting rule, or a unit forced for quality assurance."""
+allocation, a targeting rule, or a unit forced for quality assurance. Sticky is also what a unit
+keeps that a store remembers."""
 
 
 class Evaluation(msgspec.Struct, frozen=True, gc=False):

@@ -82,9 +82,9 @@ def lint(
     }
     found = [one for one in find(loaded, facts, texts) if one.rule.code not in left_out]
     if form is Format.SARIF:
-        out.print_json(json.dumps(sarif(found, version("anabranch"))))
+        typer.echo(json.dumps(sarif(found, version("anabranch")), indent=2))
     elif form is Format.JSON:
-        out.print_json(json.dumps([one.as_dict() for one in found]))
+        typer.echo(json.dumps([one.as_dict() for one in found], indent=2))
     else:
         _show(found, len(loaded))
     if any(one.rule.severity is Severity.ERROR for one in found):
