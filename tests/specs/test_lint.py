@@ -158,6 +158,11 @@ BAD: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("AB109", good(successMetrics=[metric("symptom")]), {}, "successMetrics[0].telemetryEvent"),
     ("AB109", good(successMetrics=[metric("order", "avg", property="age")]), {},
      "successMetrics[0].property"),
+    ("AB108", good(successMetrics=[metric("order", "funnel", steps=[{"key": "visit", "version": 1}])]),
+     {}, "successMetrics[0].steps[0]"),
+    ("AB109", good(successMetrics=[metric("order", "ratio", denominator={
+        "telemetryEvent": {"key": "order", "version": 1}, "property": "age"})]), {},
+     "successMetrics[0].denominator.property"),
     ("AB110", targeted({"policy": None, "expression": VIP}), {}, "allocation.rules[0]"),
     ("AB111", targeted(*[{"expression": f"context.attributes?.plan === '{n}'"} for n in range(6)]),
      {}, "allocation.rules"),

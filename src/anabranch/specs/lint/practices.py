@@ -7,8 +7,13 @@ from datetime import timedelta
 from typing import Any, Final
 
 from anabranch.specs.base import canonical
-from anabranch.specs.experiment import ExperimentSpec, Status, TargetedAllocation
-from anabranch.specs.explain import spell
+from anabranch.specs.experiment import (
+    ExperimentSpec,
+    Status,
+    TargetedAllocation,
+    TelemetryEventRef,
+)
+from anabranch.specs.explain import Path, spell
 from anabranch.specs.lint.reach import splits
 from anabranch.specs.lint.results import winner
 from anabranch.specs.lint.rule import Found, Severity, World, rule
@@ -202,14 +207,13 @@ def telemetry_not_reviewed(spec: ExperimentSpec, world: World) -> Iterator[Found
 
     An event has been when it, or its TelemetrySpec's `meta`, carries the tag `privacy-reviewed`.
     """
-    for i, metric in enumerate(spec.success_metrics):
-        ref = metric.telemetry_event
+    for path, ref, _ in _measured(spec):
         found = world.catalog.telemetry.declaration(ref.key, ref.version)
         if found is not None:
             telemetry, event = found
             if REVIEWED not in {*event.tags, *telemetry.meta.tags}:
                 yield Found(
-                    ("successMetrics", i, "telemetryEvent"),
+                    path,
                     f"is {ref.label}, which nobody has reviewed for privacy: have it reviewed, "
                     f"then tag the event {REVIEWED!r}",
                 )
@@ -222,23 +226,34 @@ def metric_on_personal_data(spec: ExperimentSpec, world: World) -> Iterator[Foun
     Values of masked properties never reach a metric, and what is personal should not decide an
     experiment. Declare an event of its own for the outcome, without personal data.
     """
-    for i, metric in enumerate(spec.success_metrics):
-        ref = metric.telemetry_event
+    for path, ref, name in _measured(spec):
         event = world.catalog.telemetry.event(ref.key, ref.version)
         if event is None:
             continue
         if event.privacy in {"pii", "sensitive"}:
             yield Found(
-                ("successMetrics", i, "telemetryEvent"),
+                path,
                 f"is {ref.label}, whose privacy is {event.privacy}: measure an event without "
                 "personal data",
             )
-        elif metric.property in event.properties and event.masks(metric.property):
+        elif name in event.properties and event.masks(name):
             yield Found(
-                ("successMetrics", i, "property"),
-                f"is {metric.property!r}, which {ref.label} declares as personal data: its values "
+                (*path[:-1], "property"),
+                f"is {name!r}, which {ref.label} declares as personal data: its values "
                 "are masked; measure another",
             )
+
+
+def _measured(spec: ExperimentSpec) -> Iterator[tuple[Path, TelemetryEventRef, str | None]]:
+    """Every event that a metric looks at: where it is named, and the property that is measured."""
+    for i, metric in enumerate(spec.success_metrics):
+        at: Path = ("successMetrics", i)
+        yield (*at, "telemetryEvent"), metric.telemetry_event, metric.property
+        for k, ref in enumerate(metric.steps):
+            yield (*at, "steps", k), ref, None
+        over = metric.denominator
+        if over is not None:
+            yield (*at, "denominator", "telemetryEvent"), over.telemetry_event, over.property
 
 
 # -- 4: few targeting rules, with policies ----------------------------------------------------
