@@ -48,7 +48,7 @@ class Stage:
     outputs: tuple[str, ...]
     make_processor: Callable[[], Processor]
     changelog: str | None = None
-    max_records: int = 4000
+    max_records: int = 8000
     linger_ms: int = 0
     cache_size: int = 100_000
     catch_up: Callable[[], Awaitable[None]] | None = None

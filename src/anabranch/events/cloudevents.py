@@ -31,9 +31,11 @@ __all__ = [
     "Envelope",
     "HeaderMaker",
     "Limits",
+    "bare_id",
     "format_time",
     "open_envelope",
     "parse_time",
+    "refuse_future",
     "time_header",
 ]
 
@@ -118,12 +120,16 @@ def open_envelope(record: Record, kind: str, *, now: int, limits: Limits) -> Env
         else:
             event = _bare(record, value)
     if event.time > now + limits.future_tolerance_ms:
-        raise FutureEventError(
-            f"time: {format_time(event.time)} lies more than "
-            f"{limits.future_tolerance_ms / 1000:g} s ahead of the clock ({format_time(now)}): "
-            "set the sender's clock"
-        )
+        refuse_future(event.time, now, limits)
     return event
+
+
+def refuse_future(time: int, now: int, limits: Limits) -> NoReturn:
+    """Raises FutureEventError."""
+    raise FutureEventError(
+        f"time: {format_time(time)} lies more than {limits.future_tolerance_ms / 1000:g} s ahead "
+        f"of the clock ({format_time(now)}): set the sender's clock"
+    )
 
 
 def _is_structured(content_type: bytes) -> bool:
@@ -131,8 +137,12 @@ def _is_structured(content_type: bytes) -> bool:
 
 
 def _bare(record: Record, value: bytes) -> Envelope:
-    event_id = f"{record.topic}/{record.partition}/{record.offset}"
-    return Envelope(event_id, BARE_SOURCE, record.timestamp, value)
+    return Envelope(bare_id(record), BARE_SOURCE, record.timestamp, value)
+
+
+def bare_id(record: Record) -> str:
+    """Id of an event that is nothing but its data."""
+    return f"{record.topic}/{record.partition}/{record.offset}"
 
 
 def _binary(record: Record, value: bytes, headers: dict[str, bytes | None], kind: str) -> Envelope:

@@ -13,7 +13,13 @@ from anabranch.errors import (
     MalformedEventError,
     SpecValidationError,
 )
-from anabranch.events.cloudevents import Limits, open_envelope
+from anabranch.events.cloudevents import (
+    BARE_SOURCE,
+    Limits,
+    bare_id,
+    open_envelope,
+    refuse_future,
+)
 from anabranch.events.models import ContextData, ExposureData, TelemetryData
 from anabranch.events.problems import explain
 from anabranch.events.records import Record
@@ -81,9 +87,19 @@ def decode_context(record: Record, *, now: int, limits: Limits) -> Context:
         InvalidEventError: See :func:`~anabranch.events.cloudevents.open_envelope`; besides
             EventSchemaError, naming the field that is missing or of the wrong type.
     """
-    envelope = open_envelope(record, CONTEXT, now=now, limits=limits)
+    value = record.value
+    raw: bytes | msgspec.Raw
+    if record.headers or not value or len(value) > limits.max_event_bytes:
+        envelope = open_envelope(record, CONTEXT, now=now, limits=limits)
+        event_id, source, time = envelope.id, envelope.source, envelope.time
+        raw = envelope.data
+    else:  # bare data, which is what most applications send: the same without an envelope
+        time = record.timestamp
+        if time > now + limits.future_tolerance_ms:
+            refuse_future(time, now, limits)
+        event_id, source, raw = bare_id(record), BARE_SOURCE, value
     try:
-        data = _context(envelope.data)
+        data = _context(raw)
     except (ValueError, RecursionError) as error:
         raise _undecodable(error) from None
     version = data.version
@@ -93,7 +109,7 @@ def decode_context(record: Record, *, now: int, limits: Limits) -> Context:
                 "version: is given without an experiment: name the experiment too"
             )
         data.version = version = _version(version)
-    return Context(envelope.id, envelope.source, envelope.time, data, version)
+    return Context(event_id, source, time, data, version)
 
 
 def decode_exposure(record: Record, *, now: int, limits: Limits) -> Exposure:

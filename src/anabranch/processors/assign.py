@@ -94,6 +94,8 @@ class AssignProcessor:
                 if self._reads_more:
                     context = _context(event)
                     found = [target.plan.evaluate(context, time) for target in targets]
+                elif len(targets) == 1:
+                    found = [targets[0].plan.allocate(data, time)]
                 else:
                     found = [target.plan.allocate(data, time) for target in targets]
                 write(event, targets, found)
