@@ -16,7 +16,7 @@ from anabranch.assignment.context import ExperimentContext, unit_of
 from anabranch.assignment.evaluation import Evaluation
 from anabranch.assignment.expressions import Read, reads
 from anabranch.assignment.hashing import Place
-from anabranch.assignment.plan import Plan, Undecided, Verdict, unmet
+from anabranch.assignment.plan import NOT_ASKED, Plan, Undecided, Verdict, unmet
 from anabranch.errors import AnabranchError, ExpressionError
 from anabranch.specs import PolicyRef
 from anabranch.specs.base import canonical
@@ -201,7 +201,7 @@ class _Explainer:
         name = ref.label, about.experiment
         if name not in self._verdicts:
             if self._ask is None:
-                self._verdicts[name] = Undecided("nobody to ask")
+                self._verdicts[name] = NOT_ASKED
             else:
                 try:
                     self._verdicts[name] = self._ask(ref, about)

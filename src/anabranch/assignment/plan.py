@@ -42,7 +42,7 @@ from anabranch.specs import (
     Variant,
 )
 
-__all__ = ["Moment", "Plan", "Question", "Undecided", "Verdict", "unmet"]
+__all__ = ["NOT_ASKED", "Moment", "Plan", "Question", "Undecided", "Verdict", "unmet"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ Verdict = bool | Undecided
 Question = tuple[PolicyRef, ExperimentContext]
 """A policy to ask, and the context it is about, which names the experiment."""
 
-_NOT_ASKED: Final = Undecided("nobody to ask: it was evaluated without a policy checker")
+NOT_ASKED: Final = Undecided("nobody to ask: it was evaluated without a policy checker")
+"""The verdict of nobody."""
 
 
 class Plan:
@@ -153,7 +154,7 @@ class Plan:
             try:
                 next(deliberation)
                 while True:
-                    deliberation.send(_NOT_ASKED)
+                    deliberation.send(NOT_ASKED)
             except StopIteration as done:
                 found: Evaluation = done.value
                 return found
