@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anabranch.errors import OverrideConflictError, OverrideError, SpecReferenceError
-from anabranch.specs import Catalog, ExperimentSpec, Override
+from anabranch.specs import Catalog, ExperimentSpec, Override, parse_document
 from anabranch.specs.overrides import (
     apply,
     apply_all,
@@ -18,6 +18,7 @@ from anabranch.specs.overrides import (
     conflicts,
     revert,
     revert_all,
+    targets_in,
 )
 from anabranch.specs.patches import merge, merged, same, touched, unmerge
 from tests.specs.examples import spec
@@ -214,6 +215,28 @@ def test_conflicts_are_found_again_when_overrides_are_applied() -> None:
 def test_a_target_that_is_not_there_cannot_be_overridden() -> None:
     with pytest.raises(OverrideError, match=r"variant 'green': there is no Workflow shop\.basket"):
         apply_all(TARGETS, [green(changing("one", {"a": 1}, target="shop.basket"))])
+
+
+def test_real_specs_are_overridden_in_their_latest_version() -> None:
+    specs = [
+        parse_document(
+            {"kind": kind, "meta": {"key": "shop.checkout", "version": n}, "title": f"{kind} {n}"}
+        )
+        for kind in ("Workflow", "Theme", "FeatureModule")
+        for n in (9, 10, 1)
+    ]
+    targets = targets_in([*specs, spec()])
+    assert {target: document["title"] for target, document in targets.items()} == {
+        ("workflow", "shop.checkout"): "Workflow 10",
+        ("theme", "shop.checkout"): "Theme 10",
+    }
+    applied = apply_all(targets, [green(changing("one", {"title": "x"}, target_version=10))])
+    assert applied.targets["workflow", "shop.checkout"]["title"] == "x"
+    assert revert_all(applied) == targets
+    with pytest.raises(
+        OverrideError, match=r"overrides Workflow shop\.checkout 9\.0\.0, and version 10"
+    ):
+        apply_all(targets, [green(changing("one", {"title": "x"}, target_version=9))])
 
 
 # -- conflicts between experiments ------------------------------------------------------------

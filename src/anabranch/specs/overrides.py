@@ -18,6 +18,7 @@ from anabranch.specs.experiment import ExperimentSpec, Override, Variant
 from anabranch.specs.explain import Path, spell
 from anabranch.specs.patches import ABSENT, Inside, Undo, merge, touched, unmerge
 from anabranch.specs.spec import Spec
+from anabranch.specs.version import normalize_version, version_key
 
 __all__ = [
     "KIND_OF_TARGET",
@@ -32,6 +33,7 @@ __all__ = [
     "overridden",
     "revert",
     "revert_all",
+    "targets_in",
 ]
 
 KIND_OF_TARGET: Mapping[str, str] = {
@@ -108,6 +110,19 @@ class Applied:
     undos: tuple[tuple[Target, Undo], ...] = ()
 
 
+def targets_in(specs: Iterable[Spec]) -> dict[Target, dict[str, Any]]:
+    """Documents of those of the specs that can be overridden, the latest version of each."""
+    types = {kind: type_ for type_, kind in KIND_OF_TARGET.items()}
+    latest: dict[Target, Spec] = {}
+    for spec in specs:
+        if spec.kind in types:
+            target = (types[spec.kind], spec.key)
+            known = latest.get(target)
+            if known is None or version_key(known.version) < version_key(spec.version):
+                latest[target] = spec
+    return {target: spec.document for target, spec in latest.items()}
+
+
 def apply_all(
     targets: Mapping[Target, Any], chosen: Iterable[tuple[ExperimentSpec, Variant]]
 ) -> Applied:
@@ -119,7 +134,7 @@ def apply_all(
 
     Raises:
         OverrideConflictError: two of the experiments change the same path of the same target.
-        OverrideError: an override's target is not there.
+        OverrideError: an override's target is not there, or in another version.
     """
     made: list[tuple[ExperimentSpec, list[Claim]]] = []
     now = dict(targets)
@@ -141,9 +156,23 @@ def apply_all(
                     f"{KIND_OF_TARGET[override.type]} {override.label} to override: add it to the "
                     "targets"
                 )
+            there = _version(now[target])
+            if override.version is not None and there not in {None, override.version}:
+                raise OverrideError(
+                    f"Experiment {spec.meta.label}, variant {variant.id!r} overrides "
+                    f"{KIND_OF_TARGET[override.type]} {override.label}, and version {there} is "
+                    "there: give that version, or override this one"
+                )
             now[target], undo = apply(now[target], override)
             undos.append((target, undo))
     return Applied(now, tuple(undos))
+
+
+def _version(document: Any) -> str | None:
+    """Version of a spec's document; None where it says none."""
+    meta = document.get("meta") if isinstance(document, Mapping) else None
+    version = meta.get("version") if isinstance(meta, Mapping) else None
+    return normalize_version(version) if isinstance(version, int | str) else None
 
 
 def revert_all(applied: Applied) -> dict[Target, Any]:
