@@ -208,6 +208,8 @@ def _load(path: Path) -> Iterator[LoadedSpec | SpecError]:
                 yield error
     except SpecError as error:
         yield error
+    except RecursionError:
+        yield SpecLoadError(f"{path} is nested too deeply: flatten it")
 
 
 def _parse(document: Marked, path: Path) -> Spec:

@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 from pydantic.alias_generators import to_camel
@@ -15,6 +16,13 @@ from pydantic.alias_generators import to_camel
 from anabranch.errors import SpecLoadError
 
 __all__ = ["Marked", "read_json", "read_yaml"]
+
+
+_DEEPEST: Final = 500
+"""Specs themselves may be nested 64 deep."""
+_LARGEST: Final = 1_000_000
+_OPENERS: Final = ("[", "{", "- ", "-\t", "? ", "?\t")
+"""What begins a level without a line, and deeper indentation, of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +110,16 @@ def read_yaml(text: str, path: Path) -> Iterator[Marked]:
     except yaml.YAMLError as error:
         raise SpecLoadError(f"{path}: is not YAML: {error}") from error
     try:
+        _check_depth(text, path)
         while loader.check_node():
             node = loader.get_node()
             if node is not None:
+                if "*" in text and _size(node, {}) > _LARGEST:
+                    line = node.start_mark.line + 1
+                    raise SpecLoadError(
+                        f"{path}:{line}: its aliases make more than {_LARGEST:,} values of it, or "
+                        "hold themselves: write it out"
+                    )
                 data = loader.construct_document(node)
                 if data is not None:
                     yield from Marked(data, partial(_same, node)).items()
@@ -116,6 +131,38 @@ def read_yaml(text: str, path: Path) -> Iterator[Marked]:
         raise SpecLoadError(f"{path}: is not YAML: {error}") from error
     finally:
         loader.dispose()
+
+
+def _check_depth(text: str, path: Path) -> None:
+    """Refuses what is nested so deeply that libyaml, which recurses in C, would end the process."""
+    if sum(map(text.count, _OPENERS)) < _DEEPEST:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _DEEPEST:
+                mark = event.start_mark
+                line = 1 if mark is None else mark.line + 1
+                raise SpecLoadError(
+                    f"{path}:{line}: is nested more than {_DEEPEST} deep: flatten it"
+                )
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _size(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many values the node stands for once its aliases are written out; they may be endless."""
+    found = known.get(id(node))
+    if found is None:
+        known[id(node)] = inf  # until it is known: what holds itself has no end
+        parts: list[yaml.Node] = []
+        if isinstance(node, yaml.SequenceNode):
+            parts = node.value
+        elif isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        found = known[id(node)] = 1 + sum(_size(part, known) for part in parts)
+    return found
 
 
 def read_json(text: str, path: Path) -> Iterator[Marked]:
