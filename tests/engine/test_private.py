@@ -52,6 +52,16 @@ def test_the_last_fetch_time_decides_whether_a_consumer_is_idle():
     assert "self._subscription = SubscriptionState(" in inspect.getsource(AIOKafkaConsumer.__init__)
 
 
+def test_a_leader_that_finds_topics_later_assigns_again():
+    """What the short age of the membership's metadata rests on."""
+    assert "self._on_metadata_change()" in inspect.getsource(
+        GroupCoordinator._handle_metadata_update
+    )
+    assert "request_rejoin" in inspect.getsource(GroupCoordinator._on_metadata_change)
+    create = inspect.getsource(driver.AIOKafkaConsumerThread._create_worker_consumer)
+    assert "metadata_max_age_ms=conf.consumer_metadata_max_age_ms" in create
+
+
 def test_fausts_consumer_still_delegates_to_a_thread():
     assert issubclass(driver.Consumer, ThreadDelegateConsumer)
     assert "self._thread = self._new_consumer_thread()" in inspect.getsource(ThreadDelegateConsumer)

@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 
 _RESTART_BACKOFF = 1.0
 
+_METADATA_AGE_MS = 5_000
+"""A broker that has just started may name no topics yet. A leader that asked it then gives nobody
+anything, and finds out when it asks again: aiokafka's default is five minutes."""
+
 
 class KafkaWorker:
     """Runs stages against Kafka; start as many workers as there are partitions.
@@ -246,6 +250,7 @@ class _Member:
             stream_wait_empty=False,
             # Without standby replicas Faust picks an assignor that does not co-partition.
             table_standby_replicas=1,
+            consumer_metadata_max_age_ms=_METADATA_AGE_MS,
             broker_session_timeout=self._client.session_timeout,
             broker_heartbeat_interval=max(0.5, self._client.session_timeout / 4),
             broker_request_timeout=max(90.0, self._client.session_timeout * 2),
