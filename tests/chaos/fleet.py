@@ -89,9 +89,14 @@ class WorkerProcess:
 
     @property
     def _lawful(self) -> set[int]:
-        """Exit codes of a worker that was asked to stop; one that still starts simply dies."""
-        ready = any(line["event"] == "ready" for line in self.journal)
-        return {0} if ready else {0, -signal.SIGTERM}
+        """Exit codes of a worker that was asked to stop, and of one that dies while it does."""
+        journal = self.journal
+        codes = {0}
+        if not any(line["event"] == "ready" for line in journal):
+            codes.add(-signal.SIGTERM)  # it was still starting
+        if any(line["event"] == "trap" and line["action"] == "kill" for line in journal):
+            codes.add(-signal.SIGKILL)
+        return codes
 
     async def ended(self, within: float) -> bool:
         """Whether it ends within so many seconds."""
