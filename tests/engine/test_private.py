@@ -122,3 +122,9 @@ def test_the_coordinator_keeps_why_the_group_does_not_take_us():
     assert "self._pending_exception = " in source
     assert "self._coordination_task = create_task" in source
     assert "self._coordinator = GroupCoordinator(" in inspect.getsource(AIOKafkaConsumer.start)
+
+
+def test_an_open_transaction_keeps_its_end_where_it_was():
+    source = inspect.getsource(TransactionManager)
+    assert "self._transaction_waiter = create_future()" in source
+    assert "self._transaction_waiter.set_exception(exc)" in source

@@ -172,6 +172,17 @@ class _HeardOut(aiokafka_conn.OAuthAuthenticator):  # type: ignore[misc]
 aiokafka_conn.OAuthAuthenticator = _HeardOut
 
 
+def take_note(producer: AIOKafkaProducer) -> None:
+    """Look at how an open transaction ended, which nobody waits for once its offsets failed.
+
+    Else asyncio would log it as forgotten whenever the garbage collector comes by.
+    """
+    manager = producer._txn_manager  # noqa: SLF001
+    waiter = None if manager is None else manager._transaction_waiter  # noqa: SLF001
+    if waiter is not None and waiter.done() and not waiter.cancelled():
+        waiter.exception()
+
+
 class _NoLogins(logging.Filter):
     """Takes the bytes of logins out of records: aiokafka logs every request at debug level.
 

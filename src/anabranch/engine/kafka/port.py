@@ -283,6 +283,8 @@ class KafkaPort:
         for client in (producer, consumer):
             if client is not None and not await self._stop(client, client.stop()):
                 await self._stop(client, _private.let_go(client))
+        if producer is not None:
+            _private.take_note(producer)
 
     async def _stop(self, client: object, stopping: Coroutine[Any, Any, None]) -> bool:
         """Whether it has stopped; it never raises, and nothing it cancels inside cancels us."""
