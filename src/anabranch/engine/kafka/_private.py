@@ -177,8 +177,8 @@ def take_note(producer: AIOKafkaProducer) -> None:
 
     Else asyncio would log it as forgotten whenever the garbage collector comes by.
     """
-    manager = producer._txn_manager  # noqa: SLF001
-    waiter = None if manager is None else manager._transaction_waiter  # noqa: SLF001
+    manager = getattr(producer, "_txn_manager", None)
+    waiter = getattr(manager, "_transaction_waiter", None)
     if waiter is not None and waiter.done() and not waiter.cancelled():
         waiter.exception()
 
