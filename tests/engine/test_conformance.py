@@ -319,6 +319,7 @@ async def test_a_cancellation_that_a_client_lets_out_does_not_end_the_task(clust
         return await polls(limit, wait)
 
     monkeypatch.setattr(task._port, "poll", poll)
+    await eventually(lambda: task.stats.failures == 2, what="two cancellations")
     await cluster.produce("in", numbered(3, 5))
     await drained(cluster, stage)
     assert task.stats.failures == 2
