@@ -60,7 +60,10 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class StageShape:
-    """A stage without its processor: what it reads, writes and remembers."""
+    """A stage without its processor: what it reads, writes and remembers.
+
+    ``state_format`` is raised as :mod:`anabranch.engine.formats` says.
+    """
 
     name: str
     sources: tuple[str, ...]
@@ -68,6 +71,7 @@ class StageShape:
     does: str
     stateful: bool = False
     gathers: bool = False
+    state_format: int = 1
 
     @property
     def changelog(self) -> str | None:
@@ -93,6 +97,7 @@ STAGES: tuple[StageShape, ...] = (
         outputs=("deltas",),
         does="joins observations to first exposures, unit by unit",
         stateful=True,
+        state_format=2,
     ),
     StageShape(
         "aggregate",
@@ -226,6 +231,7 @@ def make_stage(
         catch_up=catch_up,
         in_step=len(shape.sources) > 1,
         make_store=make_store or in_memory,
+        state_format=shape.state_format,
     )
 
 

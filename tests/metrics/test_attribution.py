@@ -10,7 +10,7 @@ from anabranch.metrics.attribution import Unit
 from anabranch.metrics.changes import RunChanges
 from anabranch.metrics.ledger import LedgerSettings
 from anabranch.metrics.moments import Moments
-from anabranch.metrics.plan import Plan
+from anabranch.metrics.plan import Counting, Plan
 from tests.metrics.oracle import Did, Shown, recompute
 from tests.metrics.shop import BANNER, CATALOG, CHECKOUT
 from tests.metrics.strategies import deliveries
@@ -223,8 +223,8 @@ def test_a_long_ledger_lets_go_of_what_arrived_before_the_horizon_but_totals_sta
     day = 24 * 3_600_000
     world = World().batch(shown(0), *(order(i, 1, 2) for i in range(40)))
     world.batch(*(order(i, 2, 2) for i in range(100, 164)), arrival=T + 8 * day)
-    ledger = orjson.loads(world.store["user:1"])["l"]
-    assert min(ledger[3]) == T + 8 * day
+    base, _, _, _, arrivals, _, _ = orjson.loads(world.store["user:1"])["l"]
+    assert base + min(arrivals) == T + 8 * day
     assert world.of()["metrics"]["short", "revenue"][:3] == (1, 104, 208)
     # Cumulative results are taken back in full nevertheless.
     world.batch(shown(0, "long"))
@@ -233,10 +233,10 @@ def test_a_long_ledger_lets_go_of_what_arrived_before_the_horizon_but_totals_sta
 
 def test_a_ledger_has_a_hard_bound_and_evictions_are_told():
     world = World(LedgerSettings(most=16)).batch(*(order(i, i) for i in range(40)))
-    times = orjson.loads(world.store["user:1"])["l"][2]
+    base, _, _, times, _, _, _ = orjson.loads(world.store["user:1"])["l"]
     assert len(times) == 40 - world.evicted <= 16
     assert times == sorted(times)
-    assert times[-1] == T + 39_000
+    assert base + times[-1] == T + 39_000
 
 
 def test_a_metric_that_a_spec_gains_later_takes_nothing_back_that_it_never_counted():
@@ -246,7 +246,9 @@ def test_a_metric_that_a_spec_gains_later_takes_nothing_back_that_it_never_count
         grown.key, grown.experiment, grown.version, grown.variants, grown.measures[:1]
     )
     only_orders = PLAN.event("shop.order", "1.0.0")
-    first = type(only_orders)(only_orders.name, ("amount",), {grown.key: bare.measures})
+    first = type(only_orders)(
+        only_orders.name, ("amount",), {grown.key: Counting(plain=bare.measures)}
+    )
     total = Total()
     for plan, variant in ((bare, "short"), (grown, "long")):
         changes = defaultdict(RunChanges)

@@ -10,7 +10,7 @@ what was counted is taken back and what now counts is added.
 A unit's record, as it lies in state::
 
     {"r": {"checkout@1.0.0": [first exposure, [variants seen], {metric: total}]},
-     "l": the columns of its ledger, once it has observations that some metric uses}
+     "l": its ledger, once it has observations that some metric uses}
 
 What a total is says :mod:`~anabranch.metrics.totals`. Totals are kept beside the ledger, since they
 outlive what the ledger forgets.
@@ -21,21 +21,18 @@ before than the covariate's window.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from typing import Any
 
-from anabranch.metrics.changes import RunChanges
-from anabranch.metrics.exact import decimal
-from anabranch.metrics.ledger import Ledger, LedgerSettings, Values
-from anabranch.metrics.plan import EventPlan, Measure, RunPlan, events_of
-from anabranch.metrics.totals import bin_name, completed, count, retract, walk
+from anabranch.metrics.changes import Cell, RunChanges
+from anabranch.metrics.exact import Exact, add, decimal
+from anabranch.metrics.ledger import IDENTITY_BITS, Ledger, LedgerSettings, Values
+from anabranch.metrics.plan import Counting, EventPlan, Measure, RunPlan, events_of
+from anabranch.metrics.totals import bin_name, completed, count, count_plain, retract, walk
 from anabranch.metrics.windows import window_start
 
 __all__ = ["Unit"]
-
-_NEVER: Final = 1 << 62
-"""Later than any event time."""
 
 Span = tuple[int, int]
 """Event times from the first, before the second."""
@@ -78,7 +75,7 @@ class Unit:
         if run is None:
             self._runs[plan.key] = run = [time, [variant], {}]
             self._saw_earlier_observations(plan, changes)
-            changes.variant(variant).units += 1
+            changes.variants[variant].units += 1
             self._count_exposure(changes, variant, time, 1)
             self._move(plan, run, None, time, changes)
             return True
@@ -86,7 +83,7 @@ class Unit:
         if variant not in variants:
             if len(variants) == 1:
                 self._retract(plan, run, changes)
-            changes.variant(variant).crossovers += 1
+            changes.variants[variant].crossovers += 1
             run[0] = min(first, time)
             variants.append(variant)
             variants.sort()
@@ -109,12 +106,12 @@ class Unit:
 
     def _count_exposure(self, changes: RunChanges, variant: str, time: int, sign: int) -> None:
         for size in self._sizes:
-            changes.window(size, window_start(time, size), variant).exposures += sign
+            changes.windows[size, window_start(time, size), variant].exposures += sign
 
     def _retract(self, plan: RunPlan, run: list[Any], changes: RunChanges) -> None:
         """The unit crosses over: whatever it added to its one variant is taken back."""
         first, (variant,), totals = run
-        of_variant = changes.variant(variant)
+        of_variant = changes.variants[variant]
         of_variant.units -= 1
         of_variant.crossovers += 1
         self._count_exposure(changes, variant, first, -1)
@@ -150,7 +147,7 @@ class Unit:
             )
             if now == before:
                 continue
-            of_variant = changes.variant(variant)
+            of_variant = changes.variants[variant]
             for sign, entries in ((1, _less(now, before)), (-1, _less(before, now))):
                 for _, value in entries:
                     count(totals, of_variant, measure, value, sign)
@@ -179,14 +176,15 @@ class Unit:
             found += known[i : i + 1]
             if new is not None and new[0] == event:
                 found.append(new[1])
-            at = min((time for time in found if time >= at), default=_NEVER)
-            if at >= end:
+            times_left = [time for time in found if at <= time < end]
+            if not times_left:
                 break
+            at = min(times_left)
             times.append(at)
         if times == known:
             return
         before = completed(kept)
-        walk(totals, changes.variant(variant), measure, times)
+        walk(totals, changes.variants[variant], measure, times)
         self._complete(measure, variant, before, completed(totals.get(measure.name)), changes)
 
     def _complete(
@@ -203,8 +201,8 @@ class Unit:
         for size in self._sizes:
             for time, sign in ((before, -1), (now, 1)):
                 if time is not None:
-                    window = changes.window(size, window_start(time, size), variant)
-                    cell = window.cell(measure.name)
+                    window = changes.windows[size, window_start(time, size), variant]
+                    cell = window.cells[measure.name]
                     cell.count(sign, 1, None)
                     cell.units += sign
 
@@ -236,11 +234,11 @@ class Unit:
                 units.update(dict.fromkeys({window_start(time, size) for time, _ in entries}, sign))
             for start, change in units.items():
                 if change:
-                    changes.window(size, start, variant).cell(measure.name).units += change
+                    changes.windows[size, start, variant].cells[measure.name].units += change
             for sign, entries in ((1, _less(now, before)), (-1, _less(before, now))):
                 for time, value in entries:
-                    window = changes.window(size, window_start(time, size), variant)
-                    window.cell(measure.name).count(sign, decimal(value), bin_name(measure, value))
+                    window = changes.windows[size, window_start(time, size), variant]
+                    window.cells[measure.name].count(sign, decimal(value), bin_name(measure, value))
 
     def _shift_beside(
         self,
@@ -253,8 +251,8 @@ class Unit:
         for size in self._sizes:
             for sign, entries in ((-1, _less(before, now)), (1, _less(now, before))):
                 for time, value in entries:
-                    window = changes.window(size, window_start(time, size), variant)
-                    window.cell(main.name).count_beside(sign, decimal(value))
+                    window = changes.windows[size, window_start(time, size), variant]
+                    window.cells[main.name].count_beside(sign, decimal(value))
 
     # -- observations -------------------------------------------------------------------------
 
@@ -272,52 +270,59 @@ class Unit:
 
         Args:
             plan: Who counts the event.
-            identity: 64-bit hash of the event's source and id, signed.
+            identity: 64-bit hash of the event's source and id.
             time: Event time.
             values: Checked values of the properties that the plan names, those that are there.
             arrival: Stream time now, for the deduplication horizon.
             settings: How long and how much the ledger remembers.
         """
+        identity &= IDENTITY_BITS
         ledger = self._ledger
         if ledger is None:
             columns = self._record["l"] = Ledger.empty()
             ledger = self._ledger = Ledger(columns)
         elif identity in ledger:
             return None
+        counting = plan.runs
         for key, run in self._runs.items():
-            measures = plan.runs.get(key)
-            if measures is None:
+            counts = counting.get(key)
+            if counts is None:
                 continue
             changes = self._changes(key)
-            changes.saw(time)
+            if changes.as_of is None or time > changes.as_of:
+                changes.as_of = time
             if len(run[1]) == 1 and time >= run[0] - plan.back_ms:
-                self._add(ledger, run, measures, plan.name, time, values, changes)
+                self._add(ledger, run, counts, plan.name, time, values, changes)
         ledger.insert(identity, time, arrival, plan.name, values)
-        ledger.prune(arrival - settings.horizon_ms)
-        return ledger.evict(settings.most)
+        return ledger.tidy(settings, arrival)
 
     def _add(
         self,
         ledger: Ledger,
         run: list[Any],
-        measures: Iterable[Measure],
+        counts: Counting,
         event: str,
         time: int,
         values: Values,
         changes: RunChanges,
     ) -> None:
         first, (variant,), totals = run
-        of_variant = changes.variant(variant)
-        windows = (
-            [
-                (changes.window(size, time - time % size, variant), time - time % size, size)
-                for size in self._sizes
-            ]
-            if time >= first
-            else []
-        )
-        seen_before = len(ledger) > 0
-        for measure in measures:
+        of_variant = changes.variants[variant]
+        windows: list[_Window] = []
+        since = time - first
+        if since >= 0:
+            last = ledger.last
+            for size in self._sizes:
+                opens = time - time % size
+                cells = changes.windows[size, opens, variant].cells
+                windows.append((cells, opens, opens + size, last is None or last < opens))
+        for measure in counts.plain:
+            prop = measure.property
+            if measure.after_ms <= since < measure.until_ms and (prop is None or prop in values):
+                value = 1 if prop is None else values[prop]
+                amount, name = count_plain(totals, of_variant.moments[measure.name], measure, value)
+                _count_windows(windows, ledger, measure, first, amount, name)
+        for measure in counts.others:
             if measure.steps:
                 self._walk(measure, run, variant, changes, (event, time))
                 continue
@@ -325,26 +330,47 @@ class Unit:
             prop = measure.property
             if not start <= time < end or (prop is not None and prop not in values):
                 continue
-            value: int | float = 1 if prop is None else values[prop]
+            value = 1 if prop is None else values[prop]
             amount, name = count(totals, of_variant, measure, value, 1)
             if measure.main is not None:
-                for window, _, _ in windows:
-                    window.cell(measure.main.name).count_beside(1, amount)
-                continue
-            for window, opens, size in windows:
-                cell = window.cell(measure.name)
-                cell.count(1, amount, name)
-                if not seen_before or not ledger.has(
-                    measure.event, prop, max(opens, start), min(opens + size, end)
-                ):
-                    cell.units += 1
+                for cells, _, _, _ in windows:
+                    cells[measure.main.name].count_beside(1, amount)
+            else:
+                _count_windows(windows, ledger, measure, first, amount, name)
+
+
+_Window = tuple[defaultdict[str, Cell], int, int, bool]
+"""Cells, start, end, and whether nothing the unit did before can lie in it."""
+
+
+def _count_windows(
+    windows: list[_Window],
+    ledger: Ledger,
+    measure: Measure,
+    first: int,
+    amount: Exact,
+    name: str | None,
+) -> None:
+    """One observation more in its windows, and a unit more where it is the unit's first."""
+    for cells, opens, closes, untouched in windows:
+        cell = cells[measure.name]
+        cell.events += 1
+        cell.sum = add(cell.sum, amount)
+        if name is not None:
+            cell.bins[name] = cell.bins.get(name, 0) + 1
+        if untouched or not ledger.has(
+            measure.event,
+            measure.property,
+            max(opens, first + measure.after_ms),
+            min(closes, first + measure.until_ms),
+        ):
+            cell.units += 1
 
 
 def _span(measure: Measure, first: int) -> Span:
     if measure.back_ms is not None:
         return first - measure.back_ms, first
-    end = _NEVER if measure.reach_ms is None else first + measure.reach_ms
-    return first + measure.after_ms, end
+    return first + measure.after_ms, first + measure.until_ms
 
 
 def _less(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from anabranch.metrics.exact import EXACT, Exact
 from anabranch.metrics.moments import Moments
 
@@ -51,13 +53,7 @@ class WindowChanges:
 
     def __init__(self) -> None:
         self.exposures = 0
-        self.cells: dict[str, Cell] = {}
-
-    def cell(self, metric: str) -> Cell:
-        found = self.cells.get(metric)
-        if found is None:
-            found = self.cells[metric] = Cell()
-        return found
+        self.cells: defaultdict[str, Cell] = defaultdict(Cell)
 
 
 class VariantChanges:
@@ -68,13 +64,7 @@ class VariantChanges:
     def __init__(self) -> None:
         self.units = 0
         self.crossovers = 0
-        self.moments: dict[str, Moments] = {}
-
-    def metric(self, name: str) -> Moments:
-        found = self.moments.get(name)
-        if found is None:
-            found = self.moments[name] = Moments()
-        return found
+        self.moments: defaultdict[str, Moments] = defaultdict(Moments)
 
 
 class RunChanges:
@@ -84,7 +74,7 @@ class RunChanges:
         as_of: Greatest event time taken in: of exposures, and of exposed units' observations of
             the run's events. Whether each of them counts is left out of it on purpose: what counts
             can be taken back, and the greatest time would then depend on the order of arrival.
-        variants: By variant.
+        variants: By variant. What is not there yet is made when it is asked for, here and below.
         windows: By size, start and variant.
     """
 
@@ -92,23 +82,10 @@ class RunChanges:
 
     def __init__(self) -> None:
         self.as_of: int | None = None
-        self.variants: dict[str, VariantChanges] = {}
-        self.windows: dict[tuple[int, int, str], WindowChanges] = {}
+        self.variants: defaultdict[str, VariantChanges] = defaultdict(VariantChanges)
+        self.windows: defaultdict[tuple[int, int, str], WindowChanges] = defaultdict(WindowChanges)
 
     def saw(self, time: int) -> None:
         """Take note of an event time."""
         if self.as_of is None or time > self.as_of:
             self.as_of = time
-
-    def variant(self, name: str) -> VariantChanges:
-        found = self.variants.get(name)
-        if found is None:
-            found = self.variants[name] = VariantChanges()
-        return found
-
-    def window(self, size: int, start: int, variant: str) -> WindowChanges:
-        key = (size, start, variant)
-        found = self.windows.get(key)
-        if found is None:
-            found = self.windows[key] = WindowChanges()
-        return found

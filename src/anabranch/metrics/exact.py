@@ -23,7 +23,18 @@ from typing import Final
 
 from anabranch.errors import EventSchemaError
 
-__all__ = ["EXACT", "GREATEST", "LEAST", "Exact", "check", "decimal", "from_text", "text"]
+__all__ = [
+    "EXACT",
+    "GREATEST",
+    "LEAST",
+    "Exact",
+    "add",
+    "check",
+    "decimal",
+    "from_text",
+    "multiply",
+    "text",
+]
 
 GREATEST: Final = 1e18
 """Largest magnitude of a value that a metric takes: nanoseconds since 1970 still fit."""
@@ -38,6 +49,12 @@ EXACT: Final = Context(
 )
 """Arithmetic that raises rather than rounds. A square needs at most 37 digits before the point
 and 92 after it, which leaves room for more additions than there will ever be."""
+
+add: Final = EXACT.add
+"""The sum of two exact numbers."""
+
+multiply: Final = EXACT.multiply
+"""Their product."""
 
 Exact = Decimal | int
 """An exact number. Counts stay integers, which are exact and cheaper; ``EXACT`` takes both."""

@@ -20,6 +20,8 @@ from anabranch.specs import (
 )
 
 __all__ = [
+    "NEVER",
+    "Counting",
     "EventPlan",
     "Measure",
     "Plan",
@@ -29,6 +31,9 @@ __all__ = [
     "main_of",
     "run_key",
 ]
+
+NEVER: Final = 1 << 62
+"""Longer than any time, later than any event time."""
 
 _BESIDE: Final = "$beside:"
 """Begins the name of a second total; names that people give never begin with a dollar sign."""
@@ -58,7 +63,10 @@ class Measure:
         property: The property whose values add up; None takes every event as one.
         reach_ms: The attribution window: how long after first exposure an event counts.
         after_ms: How long after first exposure that begins.
+        until_ms: How long after first exposure that ends; :data:`NEVER` without a window.
         steps: Of a funnel, its events in order, ``event`` first.
+        plain: Whether an observation counts for nothing but its own total: there are no steps, no
+            bounds, no second total.
         sketched: Whether the values go into a sketch too.
         units_only: Whether a unit's total is worth 1, however much it did.
         bounds: Least and greatest that a unit's total is worth.
@@ -79,6 +87,14 @@ class Measure:
     back_ms: int | None = None
     after_ms: int = 0
     steps: tuple[str, ...] = ()
+    until_ms: int = field(init=False)
+    plain: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        until = NEVER if self.reach_ms is None else self.reach_ms
+        beyond_its_own = (self.steps, self.bounds, self.beside, self.main, self.back_ms)
+        object.__setattr__(self, "until_ms", until)
+        object.__setattr__(self, "plain", not any(beyond_its_own))
 
 
 def events_of(measure: Measure) -> tuple[str, ...]:
@@ -103,19 +119,33 @@ class RunPlan:
 
 
 @dataclass(slots=True)
+class Counting:
+    """What of one run counts one event: plain measures and others, each in the spec's order."""
+
+    plain: tuple[Measure, ...] = ()
+    others: tuple[Measure, ...] = ()
+
+    def add(self, measure: Measure) -> None:
+        if measure.plain:
+            self.plain = (*self.plain, measure)
+        else:
+            self.others = (*self.others, measure)
+
+
+@dataclass(slots=True)
 class EventPlan:
     """One event: who counts it.
 
     Attributes:
         name: ``name@version``.
         properties: Properties that some metric adds up.
-        runs: Run key to the run's measures of this event.
+        runs: Run key to what of the run counts this event.
         back_ms: How long before first exposure some run's covariate looks back.
     """
 
     name: str
     properties: tuple[str, ...] = ()
-    runs: dict[str, tuple[Measure, ...]] = field(default_factory=dict)
+    runs: dict[str, Counting] = field(default_factory=dict)
     back_ms: int = 0
 
 
@@ -148,7 +178,7 @@ class Plan:
     def _count(self, event: str, run: str, measure: Measure) -> None:
         name, _, version = event.rpartition("@")
         plan = self._events.setdefault((name, version), EventPlan(event))
-        plan.runs[run] = (*plan.runs.get(run, ()), measure)
+        plan.runs.setdefault(run, Counting()).add(measure)
         plan.back_ms = max(plan.back_ms, measure.back_ms or 0)
         if measure.property is not None and measure.property not in plan.properties:
             plan.properties = (*plan.properties, measure.property)

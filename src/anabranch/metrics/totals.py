@@ -17,12 +17,12 @@ from decimal import Decimal
 from typing import Any
 
 from anabranch.metrics.changes import VariantChanges
-from anabranch.metrics.exact import EXACT, Exact, decimal, from_text, text
+from anabranch.metrics.exact import EXACT, Exact, add, decimal, from_text, multiply, text
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import Measure, main_of
 from anabranch.metrics.sketch import add_bins, bin_of
 
-__all__ = ["Totals", "bin_name", "completed", "count", "retract", "walk"]
+__all__ = ["Totals", "bin_name", "completed", "count", "count_plain", "retract", "walk"]
 
 Totals = dict[str, list[Any]]
 
@@ -30,6 +30,44 @@ Totals = dict[str, list[Any]]
 def bin_name(measure: Measure, value: float) -> str | None:
     """The sketch's bin of a value; None if the measure has no sketch."""
     return bin_of(value) if measure.sketched else None
+
+
+def count_plain(
+    totals: Totals, moments: Moments, measure: Measure, value: float
+) -> tuple[Exact, str | None]:
+    """:func:`count` one more observation for a plain measure, in fewer steps: most are that."""
+    kept = totals.get(measure.name)
+    if kept is None:
+        kept = totals[measure.name] = _nothing(measure)
+        moments.converted += 1
+    events = kept[0]
+    kept[0] = events + 1
+    moments.events += 1
+    if measure.property is None:
+        moments.sum += 1
+        moments.sum_squares += 2 * events + 1
+        moments.event_squares += 1
+        return 1, None
+    amount = decimal(value)
+    square = multiply(amount, amount)
+    moments.sum = add(moments.sum, amount)
+    moments.event_squares = add(moments.event_squares, square)
+    if events:
+        was = Decimal(kept[1])
+        becomes = add(was, amount)
+        moments.sum_squares = add(moments.sum_squares, multiply(amount, add(was, becomes)))
+        kept[1] = str(becomes)
+        kept[2] = str(add(Decimal(kept[2]), square))
+    else:
+        moments.sum_squares = add(moments.sum_squares, square)
+        kept[1] = str(amount)
+        kept[2] = str(square)
+    if not measure.sketched:
+        return amount, None
+    name = bin_of(value)
+    moments.bins[name] = moments.bins.get(name, 0) + 1
+    kept[3][name] = kept[3].get(name, 0) + 1
+    return amount, name
 
 
 def count(
@@ -42,7 +80,7 @@ def count(
     """
     if measure.main is not None:
         return _count_beside(totals, of_variant, measure, measure.main, value, sign), None
-    moments = of_variant.metric(measure.name)
+    moments = of_variant.moments[measure.name]
     kept = totals.get(measure.name)
     if kept is None:
         kept = totals[measure.name] = _nothing(measure)
@@ -79,7 +117,7 @@ def walk(totals: Totals, of_variant: VariantChanges, measure: Measure, times: li
 
     Over units are kept, as bins, how many have come to which step and no further.
     """
-    moments = of_variant.metric(measure.name)
+    moments = of_variant.moments[measure.name]
     kept = totals.pop(measure.name, None)
     if kept is not None:
         _walked(moments, kept, -1)
@@ -112,11 +150,11 @@ def retract(totals: Totals, of_variant: VariantChanges, measures: Iterable[Measu
         main = main_of(name)
         if main is not None:
             beside = _total(kept)
-            moments = of_variant.metric(main)
+            moments = of_variant.moments[main]
             moments.beside = EXACT.subtract(moments.beside, beside)
             moments.beside_squares = EXACT.subtract(moments.beside_squares, _square(beside))
             continue
-        moments = of_variant.metric(name)
+        moments = of_variant.moments[name]
         if len(kept) > 1 and isinstance(kept[1], list):
             _walked(moments, kept, -1)
             continue
@@ -151,7 +189,7 @@ def _count_beside(
     change = amount if sign > 0 else EXACT.minus(amount)
     was = _total(kept)
     becomes = EXACT.add(was, change)
-    moments = of_variant.metric(main.name)
+    moments = of_variant.moments[main.name]
     moments.beside = EXACT.add(moments.beside, change)
     moments.beside_squares = EXACT.add(
         moments.beside_squares, EXACT.multiply(change, EXACT.add(was, becomes))
