@@ -32,6 +32,7 @@ class Scene:
         random: The fault's own, from the run's seed.
         session: Seconds without a heartbeat after which a worker is taken for dead.
         transaction: Seconds after which the broker aborts an open transaction.
+        broker_turn: Whose turn it is with the broker: it cannot be stopped while it starts.
         bump: Publishes the second version of the specs, once.
     """
 
@@ -41,6 +42,7 @@ class Scene:
     random: Random
     session: float
     transaction: float
+    broker_turn: asyncio.Lock
     bump: Callable[[], Awaitable[bool]]
 
     def somebody(self) -> WorkerProcess | None:
@@ -171,9 +173,10 @@ class BrokerSigterm(Fault):
     seconds = 10.0
 
     async def strike(self, scene: Scene) -> bool:
-        await asyncio.to_thread(scene.broker.stop)
-        await asyncio.sleep(scene.random.uniform(0, 2.0))
-        await asyncio.to_thread(scene.broker.start, timeout=_BROKER_SECONDS)
+        async with scene.broker_turn:
+            await asyncio.to_thread(scene.broker.stop)
+            await asyncio.sleep(scene.random.uniform(0, 2.0))
+            await asyncio.to_thread(scene.broker.start, timeout=_BROKER_SECONDS)
         return True
 
 
@@ -184,9 +187,10 @@ class BrokerSigkill(Fault):
     seconds = 10.0
 
     async def strike(self, scene: Scene) -> bool:
-        await asyncio.to_thread(scene.broker.kill)
-        await asyncio.sleep(scene.random.uniform(0, 2.0))
-        await asyncio.to_thread(scene.broker.start, timeout=_BROKER_SECONDS)
+        async with scene.broker_turn:
+            await asyncio.to_thread(scene.broker.kill)
+            await asyncio.sleep(scene.random.uniform(0, 2.0))
+            await asyncio.to_thread(scene.broker.start, timeout=_BROKER_SECONDS)
         return True
 
 

@@ -202,6 +202,7 @@ class _Run:
             self.random,
             SESSION,
             TRANSACTION,
+            asyncio.Lock(),
             self._bump,
         )
         striking: list[asyncio.Task[None]] = []
