@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import platform
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"no such suite: {', '.join(sorted(unknown))}")
     errors = Console(stderr=True)
+    # New topics have no leader for a moment, and aiokafka warns of every batch that it tries again.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     options = suites.Options(given.rounds, given.records, given.partitions, given.bootstrap)
     tables = []
     try:

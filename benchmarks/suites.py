@@ -10,6 +10,8 @@ from benchmarks.assign import suite as assign
 from benchmarks.broker import broker
 from benchmarks.evaluate import suite as evaluate
 from benchmarks.latency import suite as latency
+from benchmarks.restore import suite as restore
+from benchmarks.scale import experiments, workers
 from benchmarks.stages import suite as stages
 from benchmarks.tables import Comparison, Floor
 
@@ -88,10 +90,54 @@ def latency_on_kafka(options: Options, progress: Progress) -> Comparison:
     )
 
 
+def restore_from_kafka(options: Options, progress: Progress) -> Comparison:
+    """How long a partition of a million units takes to be back."""
+    units = options.records * 10 // 3
+    with broker(options.bootstrap) as bootstrap:
+        figures = restore.compete(bootstrap, units=units, rounds=options.rounds, progress=progress)
+    return Comparison(
+        f"Restore: one partition of the attribute stage, {units:,} units",
+        "partition",
+        figures,
+        measure="seconds",
+    )
+
+
+def many_experiments(options: Options, progress: Progress) -> Comparison:
+    """Whether cost grows in step with the experiments."""
+    return Comparison(
+        "Experiments: stage assign in-process, one in five targeted, exposures too",
+        "context and experiment",
+        experiments.compete(
+            counts=(1, 10, 100, 1_000),
+            evaluations=options.records // 3,
+            rounds=options.rounds,
+            progress=progress,
+        ),
+    )
+
+
+def many_workers(options: Options, progress: Progress) -> Comparison:
+    """What more processes and more partitions bring."""
+    with broker(options.bootstrap) as bootstrap:
+        figures = workers.compete(
+            bootstrap,
+            records=options.records * 3,
+            workers=(1, 2, 4),
+            partitions=(4, 16, 64),
+            rounds=options.rounds,
+            progress=progress,
+        )
+    return Comparison("Workers: stage assign on Kafka, exactly once", "context", figures)
+
+
 SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {
     "evaluate": evaluate_in_process,
     "stages": stages_in_process,
     "memory": memory_of_units,
     "assign": assign_on_kafka,
     "latency": latency_on_kafka,
+    "restore": restore_from_kafka,
+    "experiments": many_experiments,
+    "workers": many_workers,
 }

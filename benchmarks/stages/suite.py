@@ -62,41 +62,43 @@ def compete(*, units: int, rounds: int, progress: Callable[[str], None]) -> dict
 
 def _round(units: int, figures: dict[str, Figures]) -> None:
     one, ten = _catalog(1), _catalog(10)
-    contexts = list(_contexts(units))
+    contexts = list(some_contexts(units))
     telemetry = list(_telemetry(units))
     settle()
 
-    full, _ = _run(ten, "assign", {"contexts": contexts})
-    _take(figures, "assign, 10 experiments, 2 targeted: a context and experiment", full, 10)
-    found, out = _run(one, "assign", {"contexts": contexts})
-    _take(figures, "assign, 1 experiment, exposure too: a context", found)
+    full, _ = run_stage(ten, "assign", {"contexts": contexts})
+    take(figures, "assign, 10 experiments, 2 targeted: a context and experiment", full, 10)
+    found, out = run_stage(one, "assign", {"contexts": contexts})
+    take(figures, "assign, 1 experiment, exposure too: a context", found)
     exposures = _records(out, "exposures")
-    found, out = _run(one, "gate", {"telemetry": telemetry})
-    _take(figures, "gate: a telemetry event", found)
+    found, out = run_stage(one, "gate", {"telemetry": telemetry})
+    take(figures, "gate: a telemetry event", found)
     observations = _records(out, "observations")
     state = MemoryStore()
-    found, first = _run(one, "attribute", {"exposures": exposures}, state)
-    _take(figures, "attribute: an exposure", found)
-    found, second = _run(one, "attribute", {"observations": observations}, state)
-    _take(figures, "attribute: an observation, two metrics", found)
+    found, first = run_stage(one, "attribute", {"exposures": exposures}, state)
+    take(figures, "attribute: an exposure", found)
+    found, second = run_stage(one, "attribute", {"observations": observations}, state)
+    take(figures, "attribute: an observation, two metrics", found)
     deltas = [*_records(first, "deltas"), *_records(second, "deltas")]
-    found, _ = _run(one, "aggregate", {"deltas": deltas}, MemoryStore())
-    _take(figures, f"aggregate: a delta (of {_BATCH:,} records)", found)
+    found, _ = run_stage(one, "aggregate", {"deltas": deltas}, MemoryStore())
+    take(figures, f"aggregate: a delta (of {_BATCH:,} records)", found)
 
 
 @dataclass
-class _Spent:
+class Spent:
+    """What a stage took over all batches, in seconds."""
+
     records: int
     wall: float
     cpu: float
 
 
-def _run(
+def run_stage(
     catalog: Catalog,
     stage: str,
     sources: dict[str, list[_Record]],
     store: MemoryStore | None = None,
-) -> tuple[_Spent, list[Outbox]]:
+) -> tuple[Spent, list[Outbox]]:
     """All batches through one processor, state sealed and applied as a task does."""
     (made,) = [s for s in build_stages(catalog, load_settings()) if s.name == stage]
     processor: Processor = made.make_processor()
@@ -111,7 +113,7 @@ def _run(
         store.apply(state.seal())
         cache.apply()
         outs.append(out)
-    spent = _Spent(
+    spent = Spent(
         sum(map(len, sources.values())),
         time.perf_counter() - wall,
         time.process_time() - cpu,
@@ -134,7 +136,7 @@ def _records(outs: Iterable[Outbox], topic: str) -> list[_Record]:
     ]
 
 
-def _take(figures: dict[str, Figures], name: str, spent: _Spent, share: int = 1) -> None:
+def take(figures: dict[str, Figures], name: str, spent: Spent, share: int = 1) -> None:
     taken = figures.setdefault(name, Figures())
     taken.rates.append(spent.records * share / spent.wall)
     taken.micros.append(spent.cpu / spent.records / share * 1e6)
@@ -143,9 +145,9 @@ def _take(figures: dict[str, Figures], name: str, spent: _Spent, share: int = 1)
 def memory(*, units: int) -> dict[str, Figures]:
     """What the attribute stage's state takes: dictionary, keys and values."""
     catalog = _catalog(1)
-    _, out = _run(catalog, "assign", {"contexts": list(_contexts(units))})
+    _, out = run_stage(catalog, "assign", {"contexts": list(some_contexts(units))})
     exposures = _records(out, "exposures")
-    _, out = _run(catalog, "gate", {"telemetry": list(_telemetry(units))})
+    _, out = run_stage(catalog, "gate", {"telemetry": list(_telemetry(units))})
     observations = _records(out, "observations")
     store = MemoryStore()
     figures = {}
@@ -153,14 +155,14 @@ def memory(*, units: int) -> dict[str, Figures]:
         ("exposed", {"exposures": exposures}),
         (f"exposed, {_ORDERED} events of two metrics", {"observations": observations}),
     ):
-        _run(catalog, "attribute", sources, store)
+        run_stage(catalog, "attribute", sources, store)
         held = store.snapshot()
         size = sum(sys.getsizeof(k) + sys.getsizeof(v) for k, v in held.items())
         figures[name] = Figures([], [(size + sys.getsizeof(held)) / units])
     return figures
 
 
-def _contexts(units: int) -> Iterator[_Record]:
+def some_contexts(units: int) -> Iterator[_Record]:
     for i in range(units):
         value = {"userId": f"user-{i}", "attributes": {"segment": "vip" if i % 2 else "new"}}
         yield _Record("bench.contexts", 0, i, _NOW - units + i, None, json.dumps(value).encode())
@@ -192,10 +194,10 @@ def _catalog(experiments: int) -> Catalog:
             ],
         }
     )
-    return Catalog.of([telemetry, *map(_experiment, range(experiments))])
+    return Catalog.of([telemetry, *map(experiment, range(experiments))])
 
 
-def _experiment(number: int) -> ExperimentSpec:
+def experiment(number: int) -> ExperimentSpec:
     allocation: dict[str, Any] = {"type": "random"}
     if number % 5 == 4:
         allocation = {

@@ -1,0 +1,1 @@
+"""How long a partition takes to be back."""
