@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name in given.suites or suites.SUITES:
             with errors.status(name) as status:
                 progress = status.update if errors.is_terminal else errors.print
-                tables.append(suites.SUITES[name](options, progress))
+                made = suites.SUITES[name](options, progress)
+                tables += made if isinstance(made, list) else [made]
     except ContestantError as error:
         errors.print(f"error: {error}", style="red", markup=False)
         return 1

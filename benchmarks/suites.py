@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.assign import suite as assign
+from benchmarks.bounds import suite as bounds
 from benchmarks.broker import broker
 from benchmarks.evaluate import suite as evaluate
 from benchmarks.latency import suite as latency
@@ -131,6 +132,21 @@ def many_workers(options: Options, progress: Progress) -> Comparison:
     return Comparison("Workers: stage assign on Kafka, exactly once", "context", figures)
 
 
+def bounds_on_kafka(options: Options, progress: Progress) -> list[Comparison]:
+    """What a worker of all stages holds with a backlog before it, and how soon it leaves."""
+    with broker(options.bootstrap) as bootstrap:
+        memory, stopping = bounds.compete(
+            bootstrap, records=options.records * 10 // 3, rounds=options.rounds, progress=progress
+        )
+    return [
+        Comparison(f"Bounds: {title}", "worker", figures, measure=measure)
+        for title, figures, measure in (
+            ("memory at most", memory, "MB"),
+            ("SIGTERM in the middle of it", stopping, "seconds"),
+        )
+    ]
+
+
 SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {
     "evaluate": evaluate_in_process,
     "stages": stages_in_process,
@@ -140,4 +156,5 @@ SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {
     "restore": restore_from_kafka,
     "experiments": many_experiments,
     "workers": many_workers,
+    "bounds": bounds_on_kafka,
 }

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
 
 from anabranch.engine.kafka import Topics
 from anabranch.runtime import KafkaPipeline, kafka_client
@@ -21,6 +17,7 @@ from anabranch.specs.writing import to_yaml
 from anabranch.topology import Names
 from benchmarks.assign.work import EXPERIMENT, contexts
 from benchmarks.contestants import ContestantError, Figures
+from benchmarks.worker import WorkerProcess
 
 _FROM = 0.1
 """Share that is done before the clock starts: by then every worker has its partitions."""
@@ -75,12 +72,15 @@ async def _run(settings: Settings, specs: str, records: int, workers: int) -> tu
         await pipeline.create_topics()
         await pipeline.publish(contexts(records))
         with ExitStack() as stack:
-            running = [stack.enter_context(_Worker(settings, specs)) for _ in range(workers)]
+            running = [
+                stack.enter_context(WorkerProcess(settings, specs, "assign"))
+                for _ in range(workers)
+            ]
             return await _measure(settings, records, running)
 
 
 async def _measure(
-    settings: Settings, records: int, running: Sequence[_Worker]
+    settings: Settings, records: int, running: Sequence[WorkerProcess]
 ) -> tuple[float, float]:
     names = Names(settings.prefix)
     began: tuple[int, float, float] | None = None
@@ -100,35 +100,3 @@ async def _measure(
             if time.monotonic() > deadline:
                 raise ContestantError(f"{left:,} of {records:,} contexts are left")
             await asyncio.sleep(0.02)
-
-
-class _Worker:
-    """A worker process, stopped with its ``with``."""
-
-    def __init__(self, settings: Settings, specs: str) -> None:
-        self._command = [
-            *(sys.executable, "-m", "anabranch", "worker", "assign", "--specs", specs),
-            *("--bootstrap", str(settings.bootstrap), "--prefix", settings.prefix),
-        ]
-        self._environment = os.environ | {"ANABRANCH_PARTITIONS": str(settings.partitions)}
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            self._command,
-            env=self._environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait(30)
-
-    def cpu_seconds(self) -> float:
-        """User and system time so far (proc(5), fields 14 and 15 of ``stat``)."""
-        if self._process.poll() is not None:
-            raise ContestantError(f"a worker ended with {self._process.returncode}")
-        stat = Path(f"/proc/{self._process.pid}/stat").read_text()
-        fields = stat.rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

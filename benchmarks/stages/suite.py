@@ -181,20 +181,7 @@ def _telemetry(units: int) -> Iterator[_Record]:
 
 
 def _catalog(experiments: int) -> Catalog:
-    telemetry = TelemetrySpec.model_validate(
-        {
-            "meta": {**_META, "key": "shop.orders"},
-            "events": [
-                {
-                    "name": "order.placed",
-                    "version": 1,
-                    "semantics": {"what": "An order was placed"},
-                    "properties": {"amount": {"type": "number"}},
-                }
-            ],
-        }
-    )
-    return Catalog.of([telemetry, *map(experiment, range(experiments))])
+    return Catalog.of([orders(), *map(experiment, range(experiments))])
 
 
 def experiment(number: int) -> ExperimentSpec:
@@ -225,6 +212,23 @@ def experiment(number: int) -> ExperimentSpec:
                     "aggregation": "sum",
                     "property": "amount",
                 },
+            ],
+        }
+    )
+
+
+def orders() -> TelemetrySpec:
+    """The one event there is."""
+    return TelemetrySpec.model_validate(
+        {
+            "meta": {**_META, "key": "shop.orders"},
+            "events": [
+                {
+                    "name": "order.placed",
+                    "version": 1,
+                    "semantics": {"what": "An order was placed"},
+                    "properties": {"amount": {"type": "number"}},
+                }
             ],
         }
     )

@@ -64,3 +64,15 @@ def test_the_layout_of_before_is_read_and_rewritten(entries):
     assert before == ledger_of(
         (identity - (1 << 60) & IDENTITY_BITS, *rest) for identity, *rest in by_time
     )
+
+
+def test_a_long_ledger_knows_its_entries_and_not_those_that_left():
+    ledger = Ledger(ledger_of((n, T + n, "order@1", {}) for n in range(100)))
+    assert 99 in ledger
+    assert 100 not in ledger
+    ledger.insert(100, T + 100, T + 105, "order@1", {})
+    assert 100 in ledger
+    assert ledger.evict(80) == 31
+    assert [n for n in range(101) if n in ledger] == list(range(31, 101))
+    ledger.forget(T + 60 + 5)
+    assert [n for n in range(101) if n in ledger] == list(range(60, 101))

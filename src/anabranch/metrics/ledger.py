@@ -68,12 +68,23 @@ class LedgerSettings:
 class Ledger:
     """A view of the list in a unit's record; changes go into it in place."""
 
-    __slots__ = ("_arrivals", "_base", "_columns", "_ids", "_kinds", "_shapes", "_times", "_values")
+    __slots__ = (
+        "_arrivals",
+        "_base",
+        "_columns",
+        "_ids",
+        "_kinds",
+        "_known",
+        "_shapes",
+        "_times",
+        "_values",
+    )
 
     def __init__(self, columns: list[Any]) -> None:
         if len(columns) == _COLUMNS_BEFORE:
             columns[:] = _rewritten(columns)
         self._columns = columns
+        self._known: set[int] | None = None
         self._base: int | None
         self._shapes: list[list[str]]
         self._ids: list[int]
@@ -100,7 +111,11 @@ class Ledger:
         return len(self._ids)
 
     def __contains__(self, identity: object) -> bool:
-        return identity in self._ids
+        if len(self._ids) <= CALM:
+            return identity in self._ids
+        if self._known is None:  # worth it for the units that a batch has many observations of
+            self._known = set(self._ids)
+        return identity in self._known
 
     @property
     def last(self) -> int | None:
@@ -109,6 +124,8 @@ class Ledger:
 
     def insert(self, identity: int, time: int, arrival: int, event: str, values: Values) -> None:
         """Remember an observation."""
+        if self._known is not None:
+            self._known.add(identity)
         base = self._base
         if base is None:
             base = self._base = self._columns[0] = time
@@ -209,6 +226,7 @@ class Ledger:
         keep = [at for at, arrival in enumerate(self._arrivals) if arrival >= arrived_before]
         if len(keep) == len(self._ids):
             return
+        self._known = None
         for column in self._columns[_FIRST_COLUMN:]:
             column[:] = [column[at] for at in keep]
 
@@ -217,6 +235,7 @@ class Ledger:
         if len(self._ids) <= most:
             return 0
         gone = len(self._ids) - most + most // 8
+        self._known = None
         for column in self._columns[_FIRST_COLUMN:]:
             del column[:gone]
         return gone
