@@ -18,7 +18,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## Show this help
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: $(INSTALLED) ## Create .venv and install exactly what requirements.lock says
@@ -61,6 +61,10 @@ format: $(INSTALLED) ## Format the code and mend what ruff can mend
 .PHONY: bench
 bench: $(INSTALLED) ## Run the benchmarks
 	$(PYTHON) -m benchmarks $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: $(INSTALLED) ## Run the benchmarks beside Kafka Streams and Quix Streams (needs Maven)
+	$(PYTHON) -m benchmarks peers $(ARGS)
 
 .PHONY: proof
 proof: $(INSTALLED) ## Try what the statistics promise on simulated streams (ARGS="--streams 20000")

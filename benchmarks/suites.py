@@ -11,6 +11,10 @@ from benchmarks.bounds import suite as bounds
 from benchmarks.broker import broker
 from benchmarks.evaluate import suite as evaluate
 from benchmarks.latency import suite as latency
+from benchmarks.peers import contestants as named
+from benchmarks.peers import suite as peers
+from benchmarks.peers.meter import Measured
+from benchmarks.peers.report import PeerComparison
 from benchmarks.restore import suite as restore
 from benchmarks.scale import experiments, workers
 from benchmarks.stages import suite as stages
@@ -147,6 +151,46 @@ def bounds_on_kafka(options: Options, progress: Progress) -> list[Comparison]:
     ]
 
 
+def assign_of_peers(options: Options, progress: Progress) -> PeerComparison:
+    """Work A beside Kafka Streams and Quix Streams."""
+    return PeerComparison(
+        "Peers, assign: context in, assignment of one experiment out",
+        "context",
+        _compete(peers.ASSIGN, options, progress),
+        [
+            Floor(named.ASSIGN, named.RAW, 0.6),
+            Floor(named.ASSIGN, named.STREAMS, 1),
+            Floor(named.ASSIGN, named.QUIX, 1),
+        ],
+    )
+
+
+def count_of_peers(options: Options, progress: Progress) -> PeerComparison:
+    """Tumbling windows beside Kafka Streams and Quix Streams."""
+    return PeerComparison(
+        "Peers, count: observations in, counts of one-minute windows out",
+        "observation",
+        _compete(peers.COUNT, options, progress),
+        [
+            Floor(named.COUNT, named.STREAMS_ROCKSDB, 1),
+            Floor(named.COUNT, named.STREAMS_MEMORY, 1),
+            Floor(named.COUNT, named.QUIX, 1),
+        ],
+    )
+
+
+def _compete(job: peers.Job, options: Options, progress: Progress) -> dict[str, list[Measured]]:
+    with broker(options.bootstrap) as bootstrap:
+        return peers.compete(
+            job,
+            bootstrap,
+            records=options.records,
+            rounds=options.rounds,
+            partitions=options.partitions,
+            progress=progress,
+        )
+
+
 SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {
     "evaluate": evaluate_in_process,
     "stages": stages_in_process,
@@ -158,3 +202,9 @@ SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {
     "workers": many_workers,
     "bounds": bounds_on_kafka,
 }
+
+PEERS: Final[dict[str, Callable[[Options, Progress], PeerComparison]]] = {
+    "peers-assign": assign_of_peers,
+    "peers-count": count_of_peers,
+}
+"""They need Maven and Java and take long, so they run only where they are named."""
