@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import combinations
 from typing import Any
 
 from anabranch.metrics.sketch import bin_of
@@ -46,6 +47,8 @@ class Metric:
     beside: Fraction = Fraction(0)
     beside_squares: Fraction = Fraction(0)
     cross: Fraction = Fraction(0)
+    pairs: Counter[str] = field(default_factory=Counter)
+    others: Counter[str] = field(default_factory=Counter)
 
     def take(
         self, metric: SuccessMetric, counted: list[tuple[int, Any]], second: list[tuple[int, Any]]
@@ -64,8 +67,13 @@ class Metric:
         self.sum += sum(exact)
         self.sum_squares += worth**2 if metric.winsorize else sum(exact) ** 2
         self.event_squares += sum(value**2 for value in exact)
-        if metric.aggregation.startswith("p"):
-            self.bins.update(bin_of(value) for _, value in counted)
+        if metric.per == "unit" and counted:
+            self.bins[bin_of(float(sum(exact)))] += 1
+        elif metric.aggregation.startswith("p"):
+            values = [value for _, value in counted]
+            self.bins.update(map(bin_of, values))
+            self.pairs.update(bin_of(max(pair)) for pair in combinations(values, 2))
+            self.others.update(bin_of(value) for value in values for _ in values[1:])
 
     def walked(self, metric: SuccessMetric, times: list[int]) -> None:
         """A unit: when it took each step of a funnel that it took."""
@@ -89,6 +97,8 @@ class Metric:
             self.beside,
             self.beside_squares,
             self.cross,
+            dict(self.pairs),
+            dict(self.others),
         )
 
 
@@ -196,7 +206,7 @@ def _into_windows(
             at = (size, time // size * size, variant, metric.name)
             windows["events", *at] += 1
             window_sums[at] += Fraction(repr(value))
-            if metric.aggregation.startswith("p"):
+            if metric.aggregation.startswith("p") and metric.per == "event":
                 windows["bins", *at, bin_of(value)] += 1
         for time, value in second if metric.denominator else ():
             at = (size, time // size * size, variant, metric.name)

@@ -76,6 +76,20 @@ BANNER = ExperimentSpec.model_validate(
                 "denominator": {"telemetryEvent": ORDER, "property": "items"},
             },
             {
+                "name": "revenue of the middle unit",
+                "telemetryEvent": ORDER,
+                "aggregation": "p50",
+                "per": "unit",
+                "property": "amount",
+                "window": 200,
+            },
+            {
+                "name": "orders of busy units",
+                "telemetryEvent": ORDER,
+                "aggregation": "p90",
+                "per": "unit",
+            },
+            {
                 "name": "capped revenue",
                 "telemetryEvent": ORDER,
                 "aggregation": "sum",

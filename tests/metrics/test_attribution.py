@@ -106,6 +106,8 @@ class Total:
                     Fraction(m.beside),
                     Fraction(m.beside_squares),
                     Fraction(m.cross),
+                    m.pairs,
+                    m.others,
                 )
                 for name, m in self.moments.items()
                 if m

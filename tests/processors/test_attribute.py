@@ -96,7 +96,15 @@ async def test_a_batch_gives_one_delta_per_run():
                         "sumSquares": "210.25",
                         "eventSquares": "160.25",
                     }
-                    | ({"bins": {"127": 1, "35": 1}} if name == "large orders" else {})
+                    | (
+                        {
+                            "bins": {"127": 1, "35": 1},
+                            "pairs": {"127": 1},
+                            "others": {"127": 1, "35": 1},
+                        }
+                        if name == "large orders"
+                        else {}
+                    )
                     for name in ("revenue", "order value", "large orders", "early revenue")
                 }
                 | {
@@ -113,6 +121,7 @@ async def test_a_batch_gives_one_delta_per_run():
             "control": {"units": 1},
         },
         "windows": json.loads(record.value)["windows"],
+        "format": 3,
     }
     windows = {(w.start - T, w.variant): w for w in deltas(out)[0].windows}
     assert set(windows) == {(0, "control"), (0, "short"), (MINUTE, "short")}
@@ -459,6 +468,7 @@ def _compare(spec, metric, results, expected):
             arms[comparison["control"]],
             winsorized=spec.winsorize is not None,
             adjusted=spec.covariate is not None,
+            per_unit=spec.per == "unit",
         )
         assert comparison["difference"] == found.difference
         assert comparison["relativeLift"] == found.relative_lift

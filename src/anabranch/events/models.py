@@ -100,6 +100,8 @@ class MetricDelta(_Wire):
             what units did before their exposure.
         beside_squares: Exact decimal: change of the sum over units of (the second total) squared.
         cross: Exact decimal: change of the sum over units of the product of both totals.
+        pairs: Of quantiles over events: bin to pairs of a unit's events of which it is the higher.
+        others: Of quantiles over events: bin to how many others its events' units have.
     """
 
     converted: int = 0
@@ -112,6 +114,8 @@ class MetricDelta(_Wire):
     beside: str = "0"
     beside_squares: str = "0"
     cross: str = "0"
+    pairs: dict[str, int] = {}
+    others: dict[str, int] = {}
 
 
 class VariantDelta(_Wire):
@@ -157,7 +161,7 @@ class Delta(_Wire):
         watermark: That partition's watermark, milliseconds since the epoch.
         as_of: Greatest event time counted in it.
         format: Layout of this structure, raised when it changes. 2 has second totals or bounds,
-            which a reader of 1 would leave out.
+            and 3 pairs of events, which a reader of less would leave out.
     """
 
     experiment: str
@@ -297,7 +301,7 @@ class Interval(_Wire, omit_defaults=False):
 class Comparison(_Wire, omit_defaults=False):
     """A variant against control.
 
-    Both intervals are null where there is too little data or, so far, for quantiles.
+    Both intervals are null where there is too little data.
 
     Attributes:
         fixed: Valid for one look at a planned size only.
@@ -316,12 +320,17 @@ class Comparison(_Wire, omit_defaults=False):
 
 
 class MetricResult(_Wire, omit_defaults=False):
-    """One metric over all arms."""
+    """One metric over all arms.
+
+    Attributes:
+        per: Of a quantile over units, ``unit``. Not there for others.
+    """
 
     name: str
     aggregation: str
     variants: list[MetricVariantResult]
     comparisons: list[Comparison]
+    per: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Results(_Wire, omit_defaults=False):

@@ -25,6 +25,8 @@ class Moments:
         beside: Sum over units of the second total, a ratio's denominator or a covariate.
         beside_squares: Sum over units of (the second total) squared.
         cross: Sum over units of the product of both totals.
+        pairs: Of quantiles over events, see :mod:`~anabranch.metrics.pairs`.
+        others: Likewise.
     """
 
     __slots__ = (
@@ -36,6 +38,8 @@ class Moments:
         "cross",
         "event_squares",
         "events",
+        "others",
+        "pairs",
         "sum",
         "sum_squares",
     )
@@ -52,6 +56,8 @@ class Moments:
         beside: Exact = 0,
         beside_squares: Exact = 0,
         cross: Exact = 0,
+        pairs: dict[str, int] | None = None,
+        others: dict[str, int] | None = None,
     ) -> None:
         self.converted = converted
         self.events = events
@@ -63,6 +69,8 @@ class Moments:
         self.beside = beside
         self.beside_squares = beside_squares
         self.cross = cross
+        self.pairs: dict[str, int] = {} if pairs is None else pairs
+        self.others: dict[str, int] = {} if others is None else others
 
     def add(self, other: Moments) -> None:
         """Take a change in, in place."""
@@ -73,6 +81,9 @@ class Moments:
         self.event_squares = EXACT.add(self.event_squares, other.event_squares)
         if other.bins:
             add_bins(self.bins, other.bins)
+        if other.others or other.pairs:
+            add_bins(self.pairs, other.pairs)
+            add_bins(self.others, other.others)
         if other.extended:
             self.capped = EXACT.add(self.capped, other.capped)
             self.beside = EXACT.add(self.beside, other.beside)
@@ -93,6 +104,8 @@ class Moments:
             or self.sum_squares
             or self.event_squares
             or self.bins
+            or self.others
+            or self.pairs
             or self.extended
         )
 
@@ -106,7 +119,8 @@ class Moments:
             from_text(squares),
             from_text(event_squares),
             bins,
-            *map(from_text, more),
+            *map(from_text, more[:4]),  # type: ignore[arg-type]  # four exact numbers, or none
+            *more[4:],
         )
 
     def to_state(self) -> list[Any]:
@@ -119,7 +133,8 @@ class Moments:
             self.bins,
             *(
                 map(text, (self.capped, self.beside, self.beside_squares, self.cross))
-                if self.extended
+                if self.extended or self.others or self.pairs
                 else ()
             ),
+            *((self.pairs, self.others) if self.others or self.pairs else ()),
         ]

@@ -66,8 +66,9 @@ class Measure:
         until_ms: How long after first exposure that ends; :data:`NEVER` without a window.
         steps: Of a funnel, its events in order, ``event`` first.
         plain: Whether an observation counts for nothing but its own total: there are no steps, no
-            bounds, no second total.
+            bounds, no second total, no sketch of totals.
         sketched: Whether the values go into a sketch too.
+        per_unit: Whether the units' totals go into a sketch.
         units_only: Whether a unit's total is worth 1, however much it did.
         bounds: Least and greatest that a unit's total is worth.
         beside: Name of the measure whose total is kept beside this one's.
@@ -80,6 +81,7 @@ class Measure:
     property: str | None
     reach_ms: int | None
     sketched: bool = False
+    per_unit: bool = False
     units_only: bool = False
     bounds: tuple[Decimal | None, Decimal | None] | None = None
     beside: str | None = None
@@ -92,7 +94,14 @@ class Measure:
 
     def __post_init__(self) -> None:
         until = NEVER if self.reach_ms is None else self.reach_ms
-        beyond_its_own = (self.steps, self.bounds, self.beside, self.main, self.back_ms)
+        beyond_its_own = (
+            self.steps,
+            self.bounds,
+            self.beside,
+            self.main,
+            self.back_ms,
+            self.per_unit,
+        )
         object.__setattr__(self, "until_ms", until)
         object.__setattr__(self, "plain", not any(beyond_its_own))
 
@@ -116,6 +125,11 @@ class RunPlan:
     def extended(self) -> bool:
         """Whether some metric is winsorized or has a second total."""
         return any(measure.bounds or measure.beside for measure in self.measures)
+
+    @property
+    def paired(self) -> bool:
+        """Whether some metric is a quantile over events."""
+        return any(measure.sketched for measure in self.measures)
 
 
 @dataclass(slots=True)
@@ -222,7 +236,8 @@ def _measures(metric: SuccessMetric, catalog: Catalog) -> list[Measure]:
         event=event,
         property=prop,
         reach_ms=reach,
-        sketched=is_quantile(metric.aggregation),
+        sketched=is_quantile(metric.aggregation) and metric.per == "event",
+        per_unit=metric.per == "unit",
         units_only=metric.aggregation == "unique",
         bounds=None if limits is None else (_bound(limits.lower), _bound(limits.upper)),
         beside=beside if over or covariate else None,

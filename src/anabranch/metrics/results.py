@@ -12,7 +12,7 @@ avg          mean per event                 sum per unit: units were randomised,
 unique       units that converted           share of units that converted
 ratio        numerator over denominator     that ratio, by the delta method
 funnel       units that took every step     share of units that took every step
-p50 … p99    quantile over events           that quantile; no interval so far
+p50 … p99    quantile over events or units  that quantile
 ===========  =============================  ==========================================
 
 Of a winsorized metric the totals within their bounds are compared; with a covariate, what is left
@@ -21,16 +21,19 @@ of the totals once what units did before is taken out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, TypeVar
 
+from anabranch.metrics import quantiles
 from anabranch.metrics.exact import Exact
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import is_quantile
+from anabranch.metrics.quantiles import EventQuantiles, Quantiles, UnitQuantiles
 from anabranch.metrics.samples import Arm, RatioSample, Sample, adjust
 from anabranch.metrics.sequential import sequential
-from anabranch.metrics.sketch import quantile
+from anabranch.metrics.sketch import quantile, with_idle
 from anabranch.metrics.welch import Difference, welch
 from anabranch.specs import ExperimentSpec, TargetedAllocation
 
@@ -115,7 +118,7 @@ def value_of(
     units: int,
     events: int,
     total: Exact,
-    bins: dict[str, int],
+    bins: Mapping[str, int],
     beside: Exact = 0,
 ) -> float | None:
     """What the aggregation comes to over some events; None if there are none.
@@ -150,8 +153,12 @@ def arm_figures(
     *,
     winsorized: bool = False,
     steps: int = 0,
+    per_unit: bool = False,
 ) -> ArmFigures:
-    """The figures of an arm of so many units; a funnel has so many steps."""
+    """The figures of an arm of so many units; a funnel has so many steps.
+
+    A quantile ``per_unit`` is over the totals of all units.
+    """
     total = _total(aggregation, moments)
     return ArmFigures(
         units=units,
@@ -166,7 +173,7 @@ def arm_figures(
             units=moments.converted,
             events=moments.events,
             total=moments.sum,
-            bins=moments.bins,
+            bins=with_idle(units, moments.bins) if per_unit else moments.bins,
             beside=moments.beside,
         ),
         denominator=float(moments.beside) if aggregation == "ratio" else None,
@@ -181,6 +188,7 @@ def contrast(
     *,
     winsorized: bool = False,
     adjusted: bool = False,
+    per_unit: bool = False,
 ) -> Contrast:
     """Compare an arm with control, each given as its units and moments.
 
@@ -190,13 +198,10 @@ def contrast(
         control: What it is compared with.
         winsorized: The units' totals have bounds.
         adjusted: The moments hold a covariate, to be taken into account.
+        per_unit: The quantile is over units.
     """
     if is_quantile(aggregation):
-        q = int(aggregation[1:]) / 100
-        high, low = quantile(variant[1].bins, q), quantile(control[1].bins, q)
-        if high is None or low is None:
-            return Contrast()
-        return Contrast(high - low, (high - low) / low if low else None)
+        return _quantile_contrast(int(aggregation[1:]) / 100, variant, control, per_unit=per_unit)
     if not variant[0] or not control[0]:
         return Contrast()
     ours, theirs = (_with_second(aggregation, winsorized, *arm) for arm in (variant, control))
@@ -214,6 +219,31 @@ def _contrast(ours: A, theirs: A) -> Contrast:
         relative_lift=float(difference / theirs.mean) if theirs.mean else None,
         fixed=welch(ours, theirs),
         sequential=sequential(ours, theirs),
+    )
+
+
+def _quantile_contrast(
+    q: float, variant: tuple[int, Moments], control: tuple[int, Moments], *, per_unit: bool
+) -> Contrast:
+    arms: list[Quantiles] = []
+    values = []
+    for units, moments in (variant, control):
+        bins = with_idle(units, moments.bins) if per_unit else moments.bins
+        value = quantile(bins, q)
+        if value is None:
+            return Contrast()
+        values.append(value)
+        arms.append(
+            UnitQuantiles.of(units, bins)
+            if per_unit
+            else EventQuantiles.of(units, bins, moments.pairs, moments.others)
+        )
+    ours, theirs = values
+    return Contrast(
+        difference=ours - theirs,
+        relative_lift=(ours - theirs) / theirs if theirs else None,
+        fixed=quantiles.fixed(arms[0], arms[1], q, (ours, theirs)),
+        sequential=quantiles.sequential(arms[0], arms[1], q),
     )
 
 

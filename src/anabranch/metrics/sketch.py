@@ -15,11 +15,11 @@ that magnitude, ``"z"`` for zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from math import ceil, log
 from typing import Final
 
-__all__ = ["RELATIVE_ERROR", "add_bins", "bin_of", "quantile"]
+__all__ = ["RELATIVE_ERROR", "add_bins", "bin_of", "bounds_of", "ordered", "quantile", "with_idle"]
 
 RELATIVE_ERROR: Final = 0.01
 _GAMMA: Final = (1 + RELATIVE_ERROR) / (1 - RELATIVE_ERROR)
@@ -64,6 +64,27 @@ def quantile(bins: Mapping[str, int], q: float) -> float | None:
         if seen > rank:
             break
     return estimate
+
+
+def with_idle(units: int, bins: Mapping[str, int]) -> Mapping[str, int]:
+    """A sketch of so many units' totals, where those that did nothing were left out."""
+    idle = units - sum(bins.values())
+    return {**bins, "z": bins.get("z", 0) + idle} if idle else bins
+
+
+def ordered(bins: Iterable[str]) -> list[str]:
+    """The bins' names by the values in them, ascending."""
+    return sorted(bins, key=_position)
+
+
+def bounds_of(name: str) -> tuple[float, float]:
+    """Least and greatest value that falls into the bin."""
+    sign, index = _position(name)
+    if sign == 1:
+        return 0.0, 0.0
+    if sign == 2:
+        return _GAMMA ** (index - 1), _GAMMA**index
+    return -(_GAMMA**-index), -(_GAMMA ** (-index - 1))
 
 
 def _position(name: str) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from typing import Any
 from anabranch.metrics.changes import VariantChanges
 from anabranch.metrics.exact import EXACT, Exact, add, decimal, from_text, multiply, text
 from anabranch.metrics.moments import Moments
+from anabranch.metrics.pairs import count_pairs, retract_pairs
 from anabranch.metrics.plan import Measure, main_of
 from anabranch.metrics.sketch import add_bins, bin_of
 
@@ -66,6 +67,8 @@ def count_plain(
         return amount, None
     name = bin_of(value)
     moments.bins[name] = moments.bins.get(name, 0) + 1
+    if events:
+        count_pairs(kept[3], name, moments.pairs, moments.others, 1)
     kept[3][name] = kept[3].get(name, 0) + 1
     return amount, name
 
@@ -87,6 +90,8 @@ def count(
     plain = measure.bounds is None and measure.beside is None
     before = 0 if plain else _worth(measure, kept)
     events = kept[0]
+    if measure.per_unit and events:
+        add_bins(moments.bins, {bin_of(float(_total(kept))): 1}, -1)
     kept[0] = events + sign
     moments.events += sign
     amount: Exact
@@ -101,9 +106,15 @@ def count(
         _add_value(kept, moments, amount, sign, squared=measure.bounds is None)
         if name is not None:
             add_bins(moments.bins, {name: 1}, sign)
-            add_bins(kept[3], {name: 1}, sign)
+            if sign < 0:
+                add_bins(kept[3], {name: 1}, sign)
+            count_pairs(kept[3], name, moments.pairs, moments.others, sign)
+            if sign > 0:
+                add_bins(kept[3], {name: 1}, sign)
     if not plain:
         _move(totals, moments, measure, before, _worth(measure, kept))
+    if measure.per_unit and kept[0]:
+        add_bins(moments.bins, {bin_of(float(_total(kept))): 1})
     if events == 0:
         moments.converted += 1
     if kept[0] == 0:
@@ -171,6 +182,9 @@ def retract(totals: Totals, of_variant: VariantChanges, measures: Iterable[Measu
             _move(totals, moments, measure, _worth(measure, kept), 0)
         if len(kept) == 4:
             add_bins(moments.bins, kept[3], -1)
+            retract_pairs(kept[3], moments.pairs, moments.others)
+        if measure is not None and measure.per_unit:
+            add_bins(moments.bins, {bin_of(float(total)): 1}, -1)
 
 
 def _count_beside(

@@ -47,7 +47,7 @@ from anabranch.specs import Catalog, ExperimentSpec
 
 __all__ = ["AggregateProcessor"]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """The newest layout of deltas that is read here."""
 
 _TASK: Final = b"m|task"
@@ -416,4 +416,6 @@ def _moments(delta: MetricDelta) -> Moments:
         from_text(delta.beside),
         from_text(delta.beside_squares),
         from_text(delta.cross),
+        dict(delta.pairs),
+        dict(delta.others),
     )

@@ -383,6 +383,8 @@ def _deltas(
                 beside=text(moments.beside),
                 beside_squares=text(moments.beside_squares),
                 cross=text(moments.cross),
+                pairs=moments.pairs,
+                others=moments.others,
             )
             for metric, moments in of_variant.moments.items()
             if moments
@@ -442,5 +444,5 @@ def _delta(run: RunPlan, partition: int, reached: int, as_of: int) -> Delta:
         source=partition,
         watermark=reached,
         as_of=as_of,
-        format=2 if run.extended else 1,
+        format=3 if run.paired else 2 if run.extended else 1,
     )

@@ -93,6 +93,7 @@ def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> Met
                     moments,
                     winsorized=metric.winsorize is not None,
                     steps=len(metric.steps) + 1,
+                    per_unit=metric.per == "unit",
                 ),
             )
             for variant, (units, moments) in measured.items()
@@ -102,6 +103,7 @@ def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> Met
             for variant in measured
             if variant != control
         ],
+        per="unit" if metric.per == "unit" else msgspec.UNSET,
     )
 
 
@@ -133,6 +135,7 @@ def _comparison(
         measured[control],
         winsorized=metric.winsorize is not None,
         adjusted=metric.covariate is not None,
+        per_unit=metric.per == "unit",
     )
     adjustment = found.adjustment
     return Comparison(

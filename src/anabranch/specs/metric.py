@@ -25,7 +25,7 @@ __all__ = [
 Aggregation = Literal[
     "count", "avg", "sum", "unique", "ratio", "funnel", "p50", "p75", "p90", "p95", "p99"
 ]
-"""How a metric's events add up; pNN is the quantile over events."""
+"""How a metric's events add up; pNN is a quantile, over events or over units."""
 
 
 class TelemetryEventRef(SpecModel):
@@ -99,9 +99,12 @@ class SuccessMetric(SpecModel):
     """The event that is measured."""
     aggregation: Aggregation
     """How its occurrences add up: count, avg, sum, unique, ratio, funnel, or p50 to p99."""
+    per: Literal["event", "unit"] = "event"
+    """What a quantile is over: the events' values, or the units' totals; a unit that did nothing
+    has a total of 0."""
     property: str | None = None
     """Numeric property of the event that avg, sum and quantiles aggregate; inferred where the
-    event has only one. A ratio counts occurrences when it is not given."""
+    event has only one. A ratio and a quantile per unit count occurrences when it is not given."""
     denominator: Denominator | None = None
     """What a ratio is over; its own event and property are the numerator."""
     steps: tuple[TelemetryEventRef, ...] = ()
@@ -123,7 +126,7 @@ class SuccessMetric(SpecModel):
     @cached_property
     def needs_property(self) -> bool:
         """Whether the aggregation is over a value rather than over occurrences or units."""
-        if self.aggregation == "ratio":
+        if self.aggregation == "ratio" or self.per == "unit":
             return self.property is not None
         return self.aggregation not in {"count", "unique", "funnel"}
 
@@ -134,6 +137,16 @@ class SuccessMetric(SpecModel):
                 ("property",),
                 f"{self.aggregation} counts occurrences, not values: leave property out, or "
                 "aggregate by sum, avg or a quantile",
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _units_have_quantiles(self) -> Self:
+        if self.per == "unit" and not self.aggregation.startswith("p"):
+            raise wrong(
+                ("per",),
+                f"unit has no use in {self.aggregation}: only quantiles are over events or over "
+                "units, and all else is compared over units anyway; leave per out",
             )
         return self
 

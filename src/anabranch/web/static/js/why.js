@@ -96,9 +96,9 @@ export const TOPICS = {
   },
   quantile: {
     title: "Percentile",
-    says: "The value that so many percent of events do not exceed, to within 1 % of itself.",
+    says: "The value that so many percent of events (or of units' totals) do not exceed, to within 1 % of itself.",
     formula: ["of n values in order, the one at index \u230aq \u00b7 (n \u2212 1)\u230b"],
-    holds: "No interval: events of one unit are not independent.",
+    holds: "Its intervals ask of each value whether the true quantile can lie below or above it, with the units as what varies.",
     source: {
       title: "Masson, Rim and Lee: DDSketch, a fast and fully-mergeable quantile sketch with relative-error guarantees. PVLDB 12(12), 2019",
       url: "https://arxiv.org/abs/1908.10693",
