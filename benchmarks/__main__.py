@@ -16,6 +16,9 @@ from benchmarks.contestants import ContestantError
 from benchmarks.peers.report import PeerComparison
 from benchmarks.tables import Comparison
 
+_WIDTH = 110
+"""Columns of tables that are not shown on a terminal."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     every = {**suites.SUITES, **suites.PEERS}
@@ -50,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.json:
         print(json.dumps([table.as_json() for table in tables], indent=2))
     else:
-        console = Console()
+        console = Console(width=None if sys.stdout.isatty() else _WIDTH)
         console.print(f"Python {platform.python_version()} on {platform.machine()}")
         for table in tables:
             console.print(table.as_rich())

@@ -1,4 +1,4 @@
-"""Who takes part, with the settings that matter."""
+"""Who takes part, with the settings that matter; all exactly once but the raw pass-through."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def _python(module: str) -> Callable[[], list[str]]:
 
 _OURS: Final = _python("benchmarks.peers.worker")
 
-RAW: Final = "raw aiokafka, batches passed through"
-ASSIGN: Final = "anabranch assign, exactly once"
-STREAMS: Final = "Kafka Streams, exactly_once_v2"
-QUIX: Final = "Quix Streams, exactly-once, 100 ms"
-COUNT: Final = "anabranch count, memory"
-STREAMS_ROCKSDB: Final = "Kafka Streams, exactly_once_v2, RocksDB"
-STREAMS_MEMORY: Final = "Kafka Streams, exactly_once_v2, memory"
+RAW: Final = "raw aiokafka, passed through"
+ASSIGN: Final = "anabranch"
+STREAMS: Final = "Kafka Streams"
+QUIX: Final = "Quix Streams"
+COUNT: Final = "anabranch, memory"
+STREAMS_ROCKSDB: Final = "Kafka Streams, RocksDB"
+STREAMS_MEMORY: Final = "Kafka Streams, memory"
 
 ASSIGNERS: Final = (
     Peer(RAW, "raw", _python("benchmarks.assign.passthrough"), commits=False),
@@ -51,12 +51,12 @@ ASSIGNERS: Final = (
     Peer(STREAMS, "streams", builds.kafka_streams),
     Peer(f"{STREAMS}, 1 s", "streams-slow", builds.kafka_streams, commit_ms=1_000),
     Peer(QUIX, "quix", builds.quix),
-    Peer("Quix Streams, exactly-once, 1 s", "quix-slow", builds.quix, commit_ms=1_000),
+    Peer("Quix Streams, 1 s", "quix-slow", builds.quix, commit_ms=1_000),
 )
 
 COUNTERS: Final = (
     Peer(COUNT, "ours", _OURS),
-    Peer("anabranch count, disk", "ours-disk", _OURS, store="disk"),
+    Peer("anabranch, disk", "ours-disk", _OURS, store="disk"),
     Peer(STREAMS_ROCKSDB, "rocksdb", builds.kafka_streams, store="rocksdb"),
     Peer(
         f"{STREAMS_ROCKSDB}, 1 s",
@@ -67,5 +67,5 @@ COUNTERS: Final = (
     ),
     Peer(STREAMS_MEMORY, "memory", builds.kafka_streams),
     Peer(QUIX, "quix", builds.quix),
-    Peer("Quix Streams, exactly-once, 1 s", "quix-slow", builds.quix, commit_ms=1_000),
+    Peer("Quix Streams, 1 s", "quix-slow", builds.quix, commit_ms=1_000),
 )

@@ -44,19 +44,23 @@ class PeerComparison:
         ]
 
     def as_rich(self) -> Table:
+        """Ratios are to the contestants of those numbers."""
         rounds = max(map(len, self.measured.values()))
         table = Table(
-            title=f"{self.title} (median of {rounds}, least to most)",
+            title=f"{self.title}, exactly once (median of {rounds}, ± half the range)",
             box=box.SIMPLE,
             title_justify="left",
         )
         table.add_column("")
+        table.add_column("", no_wrap=True)
+        numbers = {name: str(n) for n, name in enumerate(self.measured, 1)}
         columns = (f"{self.unit}s/s", f"CPU µs a {self.unit}", "commit ms", "peak MiB")
         others = list(dict.fromkeys(floor.other for floor in self.floors))
-        for column in (*columns, *(f"x {other}" for other in others)):
+        for column in (*columns, *(f"x {numbers[other]}" for other in others)):
             table.add_column(column, justify="right")
         for name, found in self.measured.items():
             table.add_row(
+                numbers[name],
                 name,
                 _spread([m.rate for m in found], ",.0f"),
                 _spread([m.cpu for m in found], ".2f"),
@@ -97,4 +101,5 @@ def _spread(values: Sequence[float], form: str) -> str:
     middle = format(statistics.median(values), form)
     if len(values) == 1:
         return middle
-    return f"{middle} ({min(values):{form}} to {max(values):{form}})"
+    half = (max(values) - min(values)) / 2 / statistics.median(values)
+    return f"{middle} ±{half:.0%}"
