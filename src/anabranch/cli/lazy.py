@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 COMMANDS: Final = (
+    "init",
     "validate",
     "lint",
     "schema",
