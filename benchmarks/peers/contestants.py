@@ -21,6 +21,7 @@ class Peer:
         commits: Whether its group's offsets tell what it has done.
         store: Where state is kept, of those that leave a choice.
         commit_ms: Commit interval, of those that have one.
+        batch: Most records of a transaction, of those that commit by batches.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Peer:
     commits: bool = True
     store: str = "memory"
     commit_ms: int = 100
+    batch: int = 8_000
 
 
 def _python(module: str) -> Callable[[], list[str]]:
@@ -48,6 +50,7 @@ STREAMS_MEMORY: Final = "Kafka Streams, memory"
 ASSIGNERS: Final = (
     Peer(RAW, "raw", _python("benchmarks.assign.passthrough"), commits=False),
     Peer(ASSIGN, "ours", _OURS),
+    Peer(f"{ASSIGN}, batches of 2,000", "ours-small", _OURS, batch=2_000),
     Peer(STREAMS, "streams", builds.kafka_streams),
     Peer(f"{STREAMS}, 1 s", "streams-slow", builds.kafka_streams, commit_ms=1_000),
     Peer(QUIX, "quix", builds.quix),
@@ -56,6 +59,7 @@ ASSIGNERS: Final = (
 
 COUNTERS: Final = (
     Peer(COUNT, "ours", _OURS),
+    Peer(f"{COUNT}, batches of 2,000", "ours-small", _OURS, batch=2_000),
     Peer("anabranch, disk", "ours-disk", _OURS, store="disk"),
     Peer(STREAMS_ROCKSDB, "rocksdb", builds.kafka_streams, store="rocksdb"),
     Peer(

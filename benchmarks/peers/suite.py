@@ -160,6 +160,7 @@ async def _measure(
                 "work": str(document),
                 "store": peer.store,
                 "commit-ms": str(peer.commit_ms),
+                "batch": str(peer.batch),
             }
             if not peer.commits:
                 kept = ("bootstrap", "source", "sink")

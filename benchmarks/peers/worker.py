@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 from anabranch.engine import Stage
@@ -42,12 +43,14 @@ async def main() -> None:
     for name in ("job", "bootstrap", "source", "sink", "group", "store"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--batch", type=int, required=True)
     given, _ = parser.parse_known_args()
     settings = load_settings(bootstrap=given.bootstrap)
     if given.job == "assign":
         (stage,) = build_stages(Catalog.of([EXPERIMENT]), settings, choose_stages(["assign"]))
     else:
         stage = count_stage(given.store, given.state)
+    stage = replace(stage, max_records=given.batch)
     known = {stage.sources[0]: given.source, stage.outputs[0]: given.sink}
 
     def physical(logical: str) -> str:
