@@ -59,6 +59,9 @@ class Settings(SecuritySettings):
     window_sizes: Annotated[tuple[float, ...], Field(min_length=1)] = Field(
         (60,), description="Sizes of the tumbling metric windows"
     )
+    window_time_zone: str = Field(
+        "UTC", description="Whose midnights windows of whole days begin at, like Europe/Berlin"
+    )
     allowed_lateness: float = Field(
         60, ge=0, description="A window closes so long after the watermark has passed its end"
     )

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from fractions import Fraction
 from itertools import combinations
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from anabranch.metrics.sketch import bin_of
+from anabranch.metrics.windows import Days
 from anabranch.specs import ExperimentSpec, SuccessMetric, metric_property
 from tests.metrics.shop import CATALOG
+
+ZONE = ZoneInfo("Europe/Berlin")
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ def recompute(
         first = min(e.time for e in shown)
         units[variant] += 1
         for size in sizes:
-            windows["exposures", size, first // size * size, variant] += 1
+            windows["exposures", size, opens(first, size), variant] += 1
         for metric in spec.success_metrics:
             prop = metric_property(metric, CATALOG.telemetry)
             end = float("inf") if metric.window is None else first + metric.window * 1000
@@ -200,17 +205,29 @@ def _into_windows(
     second: list[tuple[int, Any]],
 ) -> None:
     for size in sizes:
-        for start in {time // size * size for time, _ in counted}:
+        for start in {opens(time, size) for time, _ in counted}:
             windows["units", size, start, variant, metric.name] += 1
         for time, value in counted:
-            at = (size, time // size * size, variant, metric.name)
+            at = (size, opens(time, size), variant, metric.name)
             windows["events", *at] += 1
             window_sums[at] += Fraction(repr(value))
             if metric.aggregation.startswith("p") and metric.per == "event":
                 windows["bins", *at, bin_of(value)] += 1
         for time, value in second if metric.denominator else ():
-            at = (size, time // size * size, variant, metric.name)
+            at = (size, opens(time, size), variant, metric.name)
             window_sums["beside", *at] += Fraction(repr(value))
+
+
+def opens(time: int, size: int) -> int:
+    """When the window begins, by walking back from the time until the calendar shows another day."""
+    if not isinstance(size, Days):
+        return time // size * size
+    shown = datetime.fromtimestamp(time / 1000, ZONE).date()
+    quarter = 900_000
+    at = time // quarter * quarter
+    while datetime.fromtimestamp((at - quarter) / 1000, ZONE).date() == shown:
+        at -= quarter
+    return at
 
 
 def _events(metric: SuccessMetric) -> list[Any]:

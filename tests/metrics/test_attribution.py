@@ -11,12 +11,13 @@ from anabranch.metrics.changes import RunChanges
 from anabranch.metrics.ledger import LedgerSettings
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import Counting, Plan
-from tests.metrics.oracle import Did, Shown, recompute
+from anabranch.metrics.windows import Days
+from tests.metrics.oracle import ZONE, Did, Shown, recompute
 from tests.metrics.shop import BANNER, CATALOG, CHECKOUT
 from tests.metrics.strategies import deliveries
 
 PLAN = Plan(CATALOG)
-SIZES = (60_000, 300_000)
+SIZES = (60_000, 300_000, Days(86_400_000, ZONE))
 T = 1_700_000_000_000 // 300_000 * 300_000
 
 

@@ -2,10 +2,12 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 from fractions import Fraction
+from zlib import crc32
 
 import msgspec
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from anabranch.errors import (
     EmptyEventError,
@@ -377,9 +379,9 @@ async def test_a_new_processor_continues_from_state():
 
 
 class Pipeline:
-    """Attribute on two partitions by unit, then aggregate."""
+    """Attribute on partitions by unit, then aggregate."""
 
-    def __init__(self):
+    def __init__(self, partitions=1):
         self.attribute = [
             Bench(
                 AttributeProcessor(CATALOG, windows=WINDOWS),
@@ -387,7 +389,7 @@ class Pipeline:
                 "observations",
                 partition=p,
             )
-            for p in range(2)
+            for p in range(partitions)
         ]
         self.aggregate = Bench(AggregateProcessor(CATALOG, windows=WINDOWS), "deltas")
         self.results = {}
@@ -395,7 +397,11 @@ class Pipeline:
 
     async def run(self, events):
         for partition, b in enumerate(self.attribute):
-            records = [_record(e) for e in events if (e.unit == "user:1") == bool(partition)]
+            records = [
+                _record(e)
+                for e in events
+                if crc32(e.unit.encode()) % len(self.attribute) == partition
+            ]
             out = await b.run(*records)
             assert not out.dead
             out = await self.aggregate.run(
@@ -415,10 +421,11 @@ def _record(event):
     return changed(made, time=event.time)
 
 
-@given(deliveries())
-async def test_results_and_windows_are_those_of_a_batch_recomputation(delivery):
+@given(deliveries(), st.integers(1, 4))
+async def test_results_and_windows_are_those_of_a_batch_recomputation(delivery, partitions):
+    """However many partitions there are, and wherever batches end."""
     history, batches = delivery
-    arrived, at_once = Pipeline(), Pipeline()
+    arrived, at_once = Pipeline(partitions), Pipeline()
     for batch in batches:
         await arrived.run(batch)
     await at_once.run(history)

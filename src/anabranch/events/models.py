@@ -142,13 +142,18 @@ class WindowMetricDelta(_Wire):
 
 
 class WindowDelta(_Wire):
-    """Change of one window of one variant; ``start`` and ``size`` in milliseconds."""
+    """Change of one window of one variant; ``start``, ``size`` and ``end`` in milliseconds.
+
+    Attributes:
+        end: Of a day of a time zone; that of others is ``start`` plus ``size``.
+    """
 
     start: int
     size: int
     variant: str
     exposures: int = 0
     metrics: dict[str, WindowMetricDelta] = {}
+    end: int | None = None
 
 
 class Delta(_Wire):

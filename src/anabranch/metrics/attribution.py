@@ -30,7 +30,7 @@ from anabranch.metrics.exact import Exact, add, decimal
 from anabranch.metrics.ledger import IDENTITY_BITS, Ledger, LedgerSettings, Values
 from anabranch.metrics.plan import Counting, EventPlan, Measure, RunPlan, events_of
 from anabranch.metrics.totals import bin_name, completed, count, count_plain, retract, walk
-from anabranch.metrics.windows import window_start
+from anabranch.metrics.windows import window_bounds, window_start
 
 __all__ = ["Unit"]
 
@@ -313,9 +313,13 @@ class Unit:
         if since >= 0:
             last = ledger.last
             for size in self._sizes:
-                opens = time - time % size
+                if type(size) is int:
+                    opens = time - time % size
+                    closes = opens + size
+                else:
+                    opens, closes = window_bounds(time, size)
                 cells = changes.windows[size, opens, variant].cells
-                windows.append((cells, opens, opens + size, last is None or last < opens))
+                windows.append((cells, opens, closes, last is None or last < opens))
         for measure in counts.plain:
             prop = measure.property
             if measure.after_ms <= since < measure.until_ms and (prop is None or prop in values):

@@ -40,7 +40,7 @@ from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import run_key
 from anabranch.metrics.sketch import add_bins
 from anabranch.metrics.watermark import watermark
-from anabranch.metrics.windows import HOUR, WindowSettings
+from anabranch.metrics.windows import DAY, HOUR, WindowSettings
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
 from anabranch.processors.reports import EXPOSURES, Arm, metric_window, results
 from anabranch.specs import Catalog, ExperimentSpec
@@ -143,6 +143,10 @@ class AggregateProcessor:
         for window in delta.windows:
             if window.size <= 0:
                 raise EventSchemaError(f"the delta has a window of size {window.size}")
+            if window.end is not None and window.end <= window.start:
+                raise EventSchemaError(
+                    f"the delta has a window that begins at {window.start} and ends at {window.end}"
+                )
             for cell in window.metrics.values():
                 _check_number(cell.sum)
                 _check_number(cell.beside)
@@ -201,6 +205,7 @@ class AggregateProcessor:
                     variant,
                     metric,
                     start=start,
+                    end=window.get("end", start + size),
                     size=size,
                     units=units,
                     events=events,
@@ -268,7 +273,7 @@ class _Work:
         late = 0
         for change in delta.windows:
             name = (delta.experiment, delta.version, change.size, change.start)
-            end = change.start + change.size
+            end = change.start + change.size if change.end is None else change.end
             if self.before is not None and end + self._settings.retention_ms <= self.before:
                 late += 1
                 continue
@@ -299,6 +304,8 @@ class _Work:
             # One that should have closed before it was first heard of counts as closed empty.
             closed = self.before is not None and end + self._settings.lateness_ms <= self.before
             window = {"revision": 0, "final": closed, "exposures": {}, "cells": {}}
+            if end != name[3] + name[2]:
+                window["end"] = end
             self._state.put(key, window)
             if not closed:
                 self._open(name, end)
@@ -370,11 +377,21 @@ class _Work:
             return
         task["swept"] = reached
         limit = reached - self._settings.retention_ms
-        expired = [key for key in self._state.keys(b"w|") if _end_of(key) <= limit]
+        expired = [
+            key
+            for key in self._state.keys(b"w|")
+            if _end_of(key) <= limit + DAY and self._ended(key) <= limit
+        ]
         for key in expired:
             self._state.delete(key)
         if expired:
             self._out.count("windows_expired", len(expired))
+
+    def _ended(self, key: bytes) -> int:
+        """When the window really ends: a day of a time zone may be longer or shorter."""
+        window = self._state.get(key)
+        end: int = _end_of(key) if window is None else window.get("end", _end_of(key))
+        return end
 
 
 def _run_state(names: Names) -> bytes:

@@ -50,7 +50,7 @@ from anabranch.metrics.ledger import LedgerSettings, Values
 from anabranch.metrics.plan import EventPlan, Plan, RunPlan
 from anabranch.metrics.retention import RetentionSettings, shed
 from anabranch.metrics.watermark import watermark
-from anabranch.metrics.windows import MINUTE, WindowSettings
+from anabranch.metrics.windows import MINUTE, WindowSettings, window_bounds
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
 from anabranch.specs import Catalog
 from anabranch.specs.explain import nearest
@@ -108,6 +108,7 @@ class AttributeProcessor:
         self._known = self._plan.run_keys
         self._catalog = catalog
         self._windows = windows or WindowSettings()
+        self._sizes = self._windows.sizes
         self._ledger = ledger or LedgerSettings()
         self._limits = limits or Limits()
         self._retention = retention or RetentionSettings()
@@ -129,7 +130,7 @@ class AttributeProcessor:
         if stream_time is None:
             return
         changes: defaultdict[str, RunChanges] = defaultdict(RunChanges)
-        units = _Units(state, self._windows.sizes_ms, changes.__getitem__)
+        units = _Units(state, self._sizes, changes.__getitem__)
         _count(out, "exposures", len(exposures))
         _count(
             out,
@@ -428,10 +429,11 @@ def _windows(change: RunChanges) -> list[WindowDelta]:
             found.append(
                 WindowDelta(
                     start=start,
-                    size=size,
+                    size=int(size),
                     variant=variant,
                     exposures=window.exposures,
                     metrics=metrics,
+                    end=None if type(size) is int else window_bounds(start, size)[1],
                 )
             )
     return found

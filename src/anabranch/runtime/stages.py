@@ -88,6 +88,7 @@ def _makers(
         sizes_ms=tuple(round(size * 1000) for size in settings.window_sizes),
         lateness_ms=round(settings.allowed_lateness * 1000),
         retention_ms=round(settings.window_retention * 1000),
+        time_zone=settings.window_time_zone,
     )
     retention = RetentionSettings(units_ms=round(settings.unit_retention * 1000))
     ledger = LedgerSettings(horizon_ms=round(settings.observation_dedupe * 1000))
