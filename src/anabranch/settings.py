@@ -53,8 +53,9 @@ class Settings(SecuritySettings):
     unit_retention: float = Field(
         180 * DAY,
         gt=0,
-        description="A unit is forgotten so long after its last first exposure; longer than any "
-        "experiment runs, for a unit that comes back counts as a new one",
+        description="A unit is forgotten so long after its last first exposure, and what it keeps "
+        "so long after it was last asked for; longer than any experiment runs, for a unit that "
+        "comes back counts as a new one",
     )
     window_sizes: Annotated[tuple[float, ...], Field(min_length=1)] = Field(
         (60,), description="Sizes of the tumbling metric windows"

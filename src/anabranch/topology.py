@@ -62,7 +62,8 @@ class Topic:
 class StageShape:
     """A stage without its processor: what it reads, writes and remembers.
 
-    ``state_format`` is raised as :mod:`anabranch.engine.formats` says.
+    ``in_step`` is as :class:`~anabranch.engine.Stage` has it, ``state_format`` is raised as
+    :mod:`anabranch.engine.formats` says.
     """
 
     name: str
@@ -71,6 +72,7 @@ class StageShape:
     does: str
     stateful: bool = False
     gathers: bool = False
+    in_step: bool = False
     state_format: int = 1
 
     @property
@@ -81,9 +83,10 @@ class StageShape:
 STAGES: tuple[StageShape, ...] = (
     StageShape(
         "assign",
-        sources=("contexts",),
-        outputs=("assignments", "exposures"),
+        sources=("claims", "contexts"),
+        outputs=("assignments", "exposures", "claims"),
         does="gives each unit its variant of every running experiment",
+        stateful=True,
     ),
     StageShape(
         "gate",
@@ -97,6 +100,7 @@ STAGES: tuple[StageShape, ...] = (
         outputs=("deltas",),
         does="joins observations to first exposures, unit by unit",
         stateful=True,
+        in_step=True,
         state_format=2,
     ),
     StageShape(
@@ -122,6 +126,7 @@ _ENTITIES: tuple[Topic, ...] = (
     Topic("audit", "kind|key", "who published what, when and why", "delete", FOREVER),
     Topic("contexts", "any", "a context event", "delete", 7, _MAX_INPUT_BYTES),
     Topic("telemetry", "any", "a telemetry event", "delete", 7, _MAX_INPUT_BYTES),
+    Topic("claims", "unit", "a variant on its way to what its unit was given first", "delete", 7),
     Topic("assignments", "unit|experiment", "an assignment", "compact,delete", 90),
     Topic("exposures", "unit", "an exposure", "delete", 90, _MAX_INPUT_BYTES),
     Topic("observations", "unit", "a checked telemetry event of one unit", "delete", 7),
@@ -229,7 +234,7 @@ def make_stage(
         linger_ms=linger_ms if shape.gathers else 0,
         cache_size=cache_size,
         catch_up=catch_up,
-        in_step=len(shape.sources) > 1,
+        in_step=shape.in_step,
         make_store=make_store or in_memory,
         state_format=shape.state_format,
     )

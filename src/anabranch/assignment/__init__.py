@@ -17,7 +17,13 @@ from anabranch.assignment.policy import (
     PolicyResource,
     PolicySubject,
 )
-from anabranch.assignment.sticky import AssignmentStore, MemoryAssignmentStore, StickyEvaluator
+from anabranch.assignment.sticky import (
+    AssignmentStore,
+    MemoryAssignmentStore,
+    StickyEvaluator,
+    kept_run,
+    names_of_unit,
+)
 
 __all__ = [
     "AssignmentStore",
@@ -45,5 +51,7 @@ __all__ = [
     "compile_expression",
     "compile_spec",
     "explain",
+    "kept_run",
+    "names_of_unit",
     "unit_of",
 ]

@@ -14,13 +14,19 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from anabranch.assignment.compiled import default_salt
-from anabranch.assignment.context import ExperimentContext, unit_of
+from anabranch.assignment.context import ExperimentContext, Identified, unit_of
 from anabranch.assignment.evaluation import Evaluation
 from anabranch.assignment.evaluator import ExperimentEvaluator
 from anabranch.assignment.plan import Moment
-from anabranch.specs import ExperimentSpec, Identity
+from anabranch.specs import ExperimentSpec, Identity, Keep
 
-__all__ = ["AssignmentStore", "MemoryAssignmentStore", "StickyEvaluator"]
+__all__ = [
+    "AssignmentStore",
+    "MemoryAssignmentStore",
+    "StickyEvaluator",
+    "kept_run",
+    "names_of_unit",
+]
 
 _PERSONAL: Final[tuple[Identity, ...]] = ("userId", "sessionId")
 """Identities of one person; an organization is never taken for its members."""
@@ -94,18 +100,29 @@ class StickyEvaluator:
     holdouts and prerequisites gets control, and is neither remembered nor forgotten. Forced units
     get what they are forced to.
 
-    Sessions become users: where an experiment's ``unit`` lists both and a context carries both, the
-    user takes over what the session was given; of two that differ the unit's own holds. A new salt
-    starts anew, a new version does not.
+    Sessions become users: where an experiment is kept by person, its ``unit`` lists both and a
+    context carries both, the user takes over what the session was given; of two that differ the
+    unit's own holds. A new salt starts anew, a new version does not.
+
+    Prerequisites on a variant are held against what an evaluation gives now, not against what is
+    remembered.
 
     Args:
         evaluator: Gives a unit's variant where none is remembered.
         store: Remembers.
+        keep: By what experiments are kept whose spec does not say ``keep``; None for not at all.
     """
 
-    def __init__(self, evaluator: ExperimentEvaluator, store: AssignmentStore) -> None:
+    def __init__(
+        self,
+        evaluator: ExperimentEvaluator,
+        store: AssignmentStore,
+        *,
+        keep: Keep | None = "person",
+    ) -> None:
         self.evaluator = evaluator
         self.store = store
+        self.keep = keep
 
     async def choose_variant(
         self, context: ExperimentContext | Mapping[str, Any], now: Moment | None = None
@@ -121,9 +138,12 @@ class StickyEvaluator:
         if found is None or not found.enrolled:
             return found
         spec = self.evaluator.registry.require(found.experiment, found.version)
+        keep = spec.keep or self.keep
+        if keep is None:
+            return found
         held = await self.store.settle(
-            f"{spec.key}|{default_salt(spec)}",
-            _units(spec, context),
+            kept_run(spec),
+            names_of_unit(spec, context, keep),
             found.variant.id,
             spec.variants_by_id.keys(),
         )
@@ -138,11 +158,22 @@ class StickyEvaluator:
         )
 
 
-def _units(spec: ExperimentSpec, context: ExperimentContext) -> list[str]:
-    """The unit, and the person's other identity where the experiment is run on both."""
-    unit = unit_of(spec.unit, context)
-    personal = [one for one in spec.unit if one in _PERSONAL]
-    names = [found for one in personal if (found := unit_of((one,), context)) is not None]
-    if unit is None or unit not in names:
+def kept_run(spec: ExperimentSpec) -> str:
+    """What a remembered variant is of: the experiment and its salt, whatever the version."""
+    return f"{spec.key}|{default_salt(spec)}"
+
+
+def names_of_unit(spec: ExperimentSpec, carrier: Identified, keep: Keep) -> list[str]:
+    """The unit, and the person's other identity where the experiment is run on both.
+
+    Empty where the carrier has no identity of the experiment's; only the unit where it keeps by
+    unit.
+    """
+    unit = unit_of(spec.unit, carrier)
+    if unit is None or keep == "unit":
         return [] if unit is None else [unit]
+    personal = [one for one in spec.unit if one in _PERSONAL]
+    names = [found for one in personal if (found := unit_of((one,), carrier)) is not None]
+    if unit not in names:
+        return [unit]
     return [unit, *(name for name in names if name != unit)]

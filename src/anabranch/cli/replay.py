@@ -82,7 +82,7 @@ async def _replay(
             await _drain(pipeline, progress)
         results = list(latest_values(await pipeline.records("results")).values())
         dead: dict[str, int] = {}
-        for topic in ("contexts.dlq", "telemetry.dlq", "exposures.dlq", "deltas.dlq"):
+        for topic in ("contexts.dlq", "claims.dlq", "telemetry.dlq", "exposures.dlq", "deltas.dlq"):
             for record in await pipeline.records(topic):
                 reason = f"{topic.removesuffix('.dlq')}: {_reason(record)}"
                 dead[reason] = dead.get(reason, 0) + 1

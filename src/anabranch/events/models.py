@@ -6,9 +6,11 @@ camelCase. Unknown fields are ignored, so that producers may add their own.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+
+from anabranch.assignment import Reason
 
 
 class _Wire(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -63,6 +65,39 @@ class TelemetryData(_Wire):
 
 
 # -- between stages ---------------------------------------------------------------------------
+
+
+class Claim(_Wire):
+    """A variant on its way to what its unit was given first; topic ``claims``.
+
+    It goes where the names of a unit are remembered, from the assign stage to itself: ``look``, at
+    the unit's other name, for what that was given; ``settle``, at the unit, which is then assigned;
+    ``note``, at the other name, to remember what the unit got. Keyed by the name it goes to.
+
+    Attributes:
+        variant: What an evaluation gives now; of a note, what the unit got.
+        reason: Why.
+        other: The other name of the person, such as the session of a user; None where there is
+            none.
+        held: What the other name was given; None where nothing is known of it.
+        id: The context's CloudEvents id.
+        source: The context's CloudEvents source.
+        time: The context's event time, milliseconds since the epoch.
+        exposure: Whether the unit is shown the variant.
+    """
+
+    step: Literal["look", "settle", "note"]
+    experiment: str
+    version: str
+    unit: str
+    variant: str
+    reason: Reason
+    id: str
+    source: str
+    time: int
+    other: str | None = None
+    held: str | None = None
+    exposure: bool = True
 
 
 class Observation(_Wire):

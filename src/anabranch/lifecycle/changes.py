@@ -84,6 +84,7 @@ def check_change(before: Spec, after: Spec) -> None:
             "variants": (_treatments(before), _treatments(after)),
             "allocation": (before.allocation, after.allocation),
             "unit": (before.unit, after.unit),
+            "keep": (before.keep, after.keep),
             **{
                 f"metric {name!r}": (_measured(metric), _measured(after.metrics_by_name[name]))
                 for name, metric in before.metrics_by_name.items()
@@ -165,6 +166,8 @@ def impact(
     notes: list[str] = []
     if old.targets or new.targets:
         notes.append("targeting rules saw units without attributes, flags and policies")
+    if new.spec is not None and new.spec.keep is not None:
+        notes.append("units that keep an earlier variant were counted as if they did not")
     if old.spec is not None and new.spec is not None and old.spec.version != new.spec.version:
         notes.append(
             f"results start anew with {new.spec.version}; those of {old.spec.version} stay"

@@ -4,37 +4,30 @@ An assignment says which variant a unit has, an exposure that it was shown it. E
 unit to one variant are told once in a while only: the cache remembers when, and may be lost, since
 whoever reads exposures takes the first by event time. An exposure earlier than the one told is
 told again for that reason.
+
+Of experiments that keep variants, the variant is claimed first: see
+:mod:`anabranch.processors.kept`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from typing import Final, NoReturn
 
-import msgspec
-
-from anabranch.assignment import Evaluation, ExperimentContext, ExperimentEvaluator, Plan
-from anabranch.errors import InvalidEventError, MissingUnitError, UnknownExperimentError
-from anabranch.events.cloudevents import HeaderMaker, Limits, time_header
-from anabranch.events.decoding import EXPOSURE, Context, decode_context
-from anabranch.events.ids import context_name, output_hash
-from anabranch.processors.protocol import Batch, Cache, Output, Outputs, Record, State
+from anabranch.assignment import ExperimentContext, ExperimentEvaluator
+from anabranch.errors import InvalidEventError, UnknownExperimentError
+from anabranch.events.cloudevents import Limits
+from anabranch.events.decoding import Context, decode_context
+from anabranch.processors.assignments import ASSIGNMENT, Target, Writer
+from anabranch.processors.kept import DAY, Keeper
+from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
 from anabranch.specs import Catalog, Status
 from anabranch.specs.explain import nearest
 
 __all__ = ["ASSIGNMENT", "AssignProcessor"]
 
-ASSIGNMENT: Final = "anabranch.assignment.v1"
-SOURCE: Final = "anabranch/assign"
-"""CloudEvents source of assignments and exposures."""
-
-_encode = msgspec.json.Encoder().encode
-_ASSIGNMENT_HEADERS = HeaderMaker(ASSIGNMENT, SOURCE).fixed
-_EXPOSURE_HEADERS = HeaderMaker(EXPOSURE, SOURCE).fixed
-
 
 class AssignProcessor:
-    """Source ``contexts``; outputs ``assignments`` and ``exposures``.
+    """Sources ``contexts`` and ``claims``; outputs ``assignments``, ``exposures`` and ``claims``.
 
     A context that names no experiment gets an assignment of every running one, and of every
     paused one (control, without exposure); experiments whose unit it does not carry are passed
@@ -47,9 +40,11 @@ class AssignProcessor:
         evaluator: Chooses variants and asks the policies.
         limits: What is taken in at all.
         dedupe_ms: A unit's exposure to a variant is told again only after so long, by event time.
+        keep_ms: What a unit keeps is forgotten so long after it was last asked for, by event time.
 
     Counters: ``contexts``, ``assignments``, ``exposures``, ``repeated_exposures``,
-    ``assignments_without_unit``, ``undecided_policies``, ``expression_errors``.
+    ``assignments_without_unit``, ``undecided_policies``, ``expression_errors``, ``claims``,
+    ``kept_assignments``, ``forgotten_units``.
 
     Raises:
         SpecValidationError: An expression of an experiment is wrong.
@@ -62,27 +57,34 @@ class AssignProcessor:
         *,
         limits: Limits | None = None,
         dedupe_ms: int = 24 * 60 * 60 * 1000,
+        keep_ms: int = 180 * DAY,
     ) -> None:
         self._catalog = catalog
         self._evaluator = evaluator
         self._limits = limits or Limits()
         self._dedupe_ms = dedupe_ms
-        self._targets = {spec.digest: _Target(evaluator.plan(spec)) for spec in catalog.experiments}
+        self._targets = {
+            spec.digest: Target(evaluator.plan(spec), spec.keep) for spec in catalog.experiments
+        }
         self._all = tuple(self._targets[spec.digest] for spec in catalog.evaluated())
-        self._named: dict[tuple[str, str | None], tuple[_Target]] = {}
+        self._named: dict[tuple[str, str | None], tuple[Target]] = {}
         plans = [target.plan for target in self._targets.values()]
         self._asks = any(plan.needs_policy for plan in plans)
         self._reads_more = any(plan.reads_more for plan in plans)
+        self._keeper = Keeper(self._find, keep_ms)
 
     def process(
         self, batch: Batch, state: State, cache: Cache, out: Outputs
     ) -> Awaitable[None] | None:
-        del state
         records = batch.sources["contexts"]
-        if not records:
+        claims = batch.sources.get("claims")
+        if not (records or claims):
             return None
-        out.count("contexts", len(records))
-        writer = _Writer(cache, out, self._dedupe_ms)
+        writer = Writer(cache, out, self._dedupe_ms)
+        if claims:
+            self._keeper.process(claims, state, writer, out, batch.now)
+        if records:
+            out.count("contexts", len(records))
         if self._asks:
             return self._assign_asking(records, batch.now, writer, out)
         now, limits, write, all_ = batch.now, self._limits, writer.write, self._all
@@ -105,7 +107,7 @@ class AssignProcessor:
         return None
 
     async def _assign_asking(
-        self, records: Sequence[Record], now: int, writer: _Writer, out: Outputs
+        self, records: Sequence[Record], now: int, writer: Writer, out: Outputs
     ) -> None:
         evaluate = self._evaluator.evaluate
         for record in records:
@@ -119,7 +121,7 @@ class AssignProcessor:
                 out.dead_letter(record, error)
         writer.flush()
 
-    def _asked(self, event: Context) -> tuple[_Target, ...]:
+    def _asked(self, event: Context) -> tuple[Target, ...]:
         """The experiment that the context names."""
         key = event.data.experiment or ""
         name = key, event.version
@@ -128,7 +130,7 @@ class AssignProcessor:
             targets = self._named[name] = (self._find(*name),)
         return targets
 
-    def _find(self, key: str, version: str | None) -> _Target:
+    def _find(self, key: str, version: str | None) -> Target:
         experiments = self._catalog.experiments
         spec = self._catalog.current(key) if version is None else experiments.get(key, version)
         if spec is not None and (version is not None or spec.status is not Status.RETIRED):
@@ -156,156 +158,4 @@ def _context(event: Context) -> ExperimentContext:
         session_id=data.session_id,
         attributes=data.attributes,
         flags=data.flags,
-    )
-
-
-class _Target:
-    """An experiment that contexts are evaluated for, with what its outputs have in common."""
-
-    __slots__ = ("made", "plan", "run", "suffix")
-
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.run = f"{plan.key}@{plan.version}".encode()
-        self.suffix = f"|{plan.key}".encode()
-        self.made: dict[tuple[str, str], tuple[bytes, bytes]] = {}
-
-    def make(self, evaluation: Evaluation) -> tuple[bytes, bytes]:
-        """JSON before the unit, and after it in an assignment; an exposure ends there.
-
-        It holds what AssignmentData and ExposureData declare. Kept in ``made``, by variant and
-        reason.
-        """
-        variant = evaluation.variant
-        head = _encode(
-            {
-                "experiment": self.plan.key,
-                "version": self.plan.version,
-                "digest": self.plan.digest,
-                "variant": variant.id,
-                "reason": evaluation.reason,
-            }
-        )
-        overrides = [
-            override.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-            for override in variant.overrides
-        ]
-        tail = b',"overrides":' + _encode(overrides) + b"}" if overrides else b"}"
-        parts = self.made[variant.id, evaluation.reason] = (head[:-1] + b',"unit":', tail)
-        return parts
-
-
-class _Writer:
-    """Makes the outputs of a batch and counts them."""
-
-    __slots__ = (
-        "_assignments",
-        "_cache",
-        "_dedupe_ms",
-        "_errors",
-        "_exposures",
-        "_out",
-        "_repeated",
-        "_undecided",
-        "_unitless",
-    )
-
-    def __init__(self, cache: Cache, out: Outputs, dedupe_ms: int) -> None:
-        self._out = out
-        self._cache = cache
-        self._dedupe_ms = dedupe_ms
-        self._assignments: list[Output] = []
-        self._exposures: list[Output] = []
-        self._repeated = self._unitless = self._undecided = self._errors = 0
-
-    def write(
-        self, event: Context, targets: Sequence[_Target], evaluations: Sequence[Evaluation]
-    ) -> None:
-        """The outputs of one context.
-
-        Raises:
-            MissingUnitError: No experiment finds its unit in the context; nothing was written.
-        """
-        time, expose = event.time, event.data.exposure
-        context = context_name(event.source, event.id)
-        stamp = time_header(time)
-        last, unit_bytes, unit_json = "", b"", b""
-        for target, evaluation in zip(targets, evaluations, strict=True):
-            unit = evaluation.unit
-            if unit is None:
-                self._unitless += 1
-                continue
-            if unit != last:
-                last, unit_bytes, unit_json = unit, unit.encode(), _encode(unit)
-            if evaluation.detail:
-                self._undecided += len(evaluation.undecided)
-                self._errors += evaluation.expression_errors
-            variant = evaluation.variant.id
-            before, after = target.made.get((variant, evaluation.reason)) or target.make(evaluation)
-            run = target.run
-            hashed = output_hash(context, run)
-            self._assignments.append(
-                (
-                    unit_bytes + target.suffix,
-                    before + unit_json + after,
-                    [*_ASSIGNMENT_HEADERS, ("ce_id", b"assignment-" + hashed), stamp],
-                    time,
-                )
-            )
-            if expose and evaluation.enrolled:
-                self._expose(
-                    (unit, run, variant),
-                    (
-                        unit_bytes,
-                        before + unit_json + b"}",
-                        [*_EXPOSURE_HEADERS, ("ce_id", b"exposure-" + hashed), stamp],
-                        time,
-                    ),
-                )
-        if not last:
-            self._unitless -= len(targets)
-            _require_unit(event, targets)
-
-    def _expose(self, name: tuple[str, bytes, str], exposure: Output) -> None:
-        """Tell the exposure, unless it was told not long ago."""
-        time = exposure[3]
-        told = self._cache.get(name)
-        if told is not None and told <= time < told + self._dedupe_ms:
-            self._repeated += 1
-            return
-        self._cache.put(name, time)
-        self._exposures.append(exposure)
-
-    def flush(self) -> None:
-        """Put out what was made."""
-        out = self._out
-        if self._assignments:
-            out.send_all("assignments", self._assignments)
-        if self._exposures:
-            out.send_all("exposures", self._exposures)
-        for name, n in (
-            ("assignments", len(self._assignments)),
-            ("exposures", len(self._exposures)),
-            ("repeated_exposures", self._repeated),
-            ("assignments_without_unit", self._unitless),
-            ("undecided_policies", self._undecided),
-            ("expression_errors", self._errors),
-        ):
-            if n:
-                out.count(name, n)
-
-
-def _require_unit(event: Context, targets: Sequence[_Target]) -> None:
-    """Raises where the context has none; with no experiment about, any identity will do."""
-    data = event.data
-    if not targets and (data.user_id or data.session_id or data.organization_id):
-        return
-    wanted = sorted({identity for target in targets for identity in target.plan.spec.unit})
-    _no_unit(data.experiment or "the running experiments", wanted)
-
-
-def _no_unit(asked: str, wanted: Sequence[str]) -> NoReturn:
-    identities = " or ".join(wanted or ("userId", "sessionId", "organizationId"))
-    raise MissingUnitError(
-        f"the context has no identity that {asked} can assign by: give {identities}"
     )

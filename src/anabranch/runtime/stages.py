@@ -99,6 +99,7 @@ def _makers(
             evaluators.of(live.catalog),
             limits=limits,
             dedupe_ms=round(settings.exposure_dedupe * 1000),
+            keep_ms=round(settings.unit_retention * 1000),
         ),
         "gate": lambda: GateProcessor(live.catalog, limits=limits),
         "attribute": lambda: AttributeProcessor(

@@ -43,6 +43,7 @@ from anabranch.specs.traffic import (
     Holdout,
     Holdouts,
     Identity,
+    Keep,
     Layer,
     Prerequisite,
     RampStep,
@@ -59,6 +60,7 @@ __all__ = [
     "HashAlgorithm",
     "Holdout",
     "Identity",
+    "Keep",
     "Layer",
     "Override",
     "PolicyRef",
@@ -166,6 +168,10 @@ class ExperimentSpec(Spec):
     """When it takes traffic; always when not given."""
     forced: dict[str, Id] = Field(default_factory=dict)
     """Unit, as in ``user:123``, to variant id, for quality assurance."""
+    keep: Keep | None = None
+    """Whether what a unit was given first holds on, whatever becomes of weights, rules, attributes
+    and versions, until the salt changes: `unit`; with `person` a user also takes over what the
+    session was given. Not kept when not given."""
     status: Status = Status.RUNNING
     """Where it is in its life: draft, running, paused, completed or retired."""
 
@@ -245,6 +251,16 @@ class ExperimentSpec(Spec):
                     "or allocate by random",
                 )
             self.__dict__["unit"] = (first,)
+        return self
+
+    @model_validator(mode="after")
+    def _person_has_two_names(self) -> Self:
+        if self.keep == "person" and not {"userId", "sessionId"} <= {*self.unit}:
+            raise wrong(
+                ("keep",),
+                f"is person, and the unit is {', '.join(self.unit)}: a person is known by userId "
+                "and sessionId, so list both as unit, or keep by unit",
+            )
         return self
 
     @model_validator(mode="after")

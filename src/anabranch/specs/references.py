@@ -153,6 +153,15 @@ def _prerequisites(spec: ExperimentSpec, catalog: Catalog) -> Iterator[Reference
                 f" requires {variant!r}, which Experiment {found.meta.label} does not have: "
                 + nearest(variant, found.variants_by_id),
             )
+        if variant is not None and found.keep is not None:
+            yield Reference(
+                "prerequisite",
+                spec,
+                (*path, "variant"),
+                f" requires {variant!r} of Experiment {found.meta.label}, whose units keep what "
+                "they were given first, which is not known where this one is decided: require it "
+                "without a variant, or take its keep away",
+            )
         mine, theirs = spec.layer, found.layer
         if mine and theirs and mine.key == theirs.key and not mine.overlaps(theirs):
             yield Reference(

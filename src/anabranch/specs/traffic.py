@@ -27,6 +27,7 @@ __all__ = [
     "Holdout",
     "Holdouts",
     "Identity",
+    "Keep",
     "Layer",
     "Moment",
     "Prerequisite",
@@ -36,6 +37,9 @@ __all__ = [
 
 Identity = Literal["userId", "sessionId", "organizationId"]
 """What a unit may be identified by."""
+
+Keep = Literal["unit", "person"]
+"""Who keeps a variant: the unit, or the person who may come by session and by user."""
 
 DEFAULT_UNIT: Final[tuple[Identity, ...]] = ("userId", "sessionId", "organizationId")
 

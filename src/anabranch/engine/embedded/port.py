@@ -88,11 +88,15 @@ class EmbeddedPort:
         return found
 
     def _read(self, limit: int) -> dict[str, Sequence[Record]]:
-        share = max(1, limit // len(self._stage.sources))
-        return {
-            source: self._log.read(self._physical(source), self._partition, self._at[source], share)
-            for source in self._stage.sources
-        }
+        found: dict[str, Sequence[Record]] = {}
+        sources = self._stage.sources
+        for n, source in enumerate(sources):
+            share = max(1, limit // (len(sources) - n))  # what is left is there for the others
+            found[source] = self._log.read(
+                self._physical(source), self._partition, self._at[source], share
+            )
+            limit -= len(found[source])
+        return found
 
     async def positions(self) -> Mapping[str, int]:
         return dict(self._at)

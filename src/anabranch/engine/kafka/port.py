@@ -186,15 +186,17 @@ class KafkaPort:
     async def poll(self, limit: int, wait: float) -> Poll:
         consumer = self._open_consumer()
         tps = list(self._sources.values())
-        share = max(1, limit // len(tps))
         got: dict[TopicPartition, Sequence[Record]] = {}
+        left = limit
         try:
             if len(tps) > 1:  # else one source's backlog would fill the batch
-                for tp in tps:
+                for n, tp in enumerate(tps):
+                    share = max(1, left // (len(tps) - n))
                     got |= await consumer.getmany(tp, timeout_ms=0, max_records=share)
+                    left -= len(got.get(tp, ()))
             if not got:
                 timeout = max(1, int(wait * 1000))
-                got = await consumer.getmany(*tps, timeout_ms=timeout, max_records=share)
+                got = await consumer.getmany(*tps, timeout_ms=timeout, max_records=limit)
         except KafkaError as error:
             raise self._failed("read", error) from error
         empty: Sequence[Record] = ()
