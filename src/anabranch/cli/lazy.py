@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 COMMANDS: Final = (
     "init",
+    "create",
     "validate",
     "lint",
     "schema",

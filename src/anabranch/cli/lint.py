@@ -71,8 +71,8 @@ def lint(
         published={} if published is None else _published(published, loaded),
         born={} if checkout is None else _born(checkout, loaded),
         results={} if results is None else _results(results),
-        paths=_paths,
-        constant=_constant,
+        paths=expression_paths,
+        constant=expression_constant,
         longest=timedelta(days=longest),
     )
     texts = {
@@ -92,12 +92,14 @@ def lint(
 
 
 @cache
-def _constant(source: str) -> bool | None:
+def expression_constant(source: str) -> bool | None:
+    """The truth of an expression that reads nothing; None of any other."""
     return constant(compile_expression(source))
 
 
 @cache
-def _paths(source: str) -> tuple[tuple[str, ...], ...]:
+def expression_paths(source: str) -> tuple[tuple[str, ...], ...]:
+    """The paths that an expression reads."""
     return paths(compile_expression(source))
 
 

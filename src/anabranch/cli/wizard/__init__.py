@@ -1,0 +1,1 @@
+"""The questions of ``anabranch create``; only on a terminal. What is known is not asked again."""
