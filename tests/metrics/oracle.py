@@ -27,6 +27,8 @@ class Shown:
     variant: str
     unit: str
     time: int
+    version: str = ""
+    """That of the shop's first of the experiment where it is not given."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,13 @@ def recompute(
     window_sums: dict[tuple[Any, ...], Fraction] = defaultdict(Fraction)
     as_of = None
     for happened in by_unit.values():
-        shown = [e for e in happened if isinstance(e, Shown) and e.experiment == spec.key]
+        all_shown = [e for e in happened if isinstance(e, Shown) and e.experiment == spec.key]
+        shown = [e for e in all_shown if version_of(e) == spec.version]
         if not shown:
             continue
+        closed = min(
+            (e.time for e in all_shown if version_of(e) > spec.version), default=float("inf")
+        )
         used = {ref.key for m in spec.success_metrics for ref in _events(m)}
         did = [e for e in happened if isinstance(e, Did) and e.event in used]
         as_of = max([as_of or 0, *(e.time for e in [*shown, *did])])
@@ -139,7 +145,7 @@ def recompute(
             windows["exposures", size, opens(first, size), variant] += 1
         for metric in spec.success_metrics:
             prop = metric_property(metric, CATALOG.telemetry)
-            end = float("inf") if metric.window is None else first + metric.window * 1000
+            end = closed if metric.window is None else min(first + metric.window * 1000, closed)
             begin = first + (metric.after or 0) * 1000
             if metric.steps:
                 times = _steps(did, metric, begin, end)
@@ -155,7 +161,7 @@ def recompute(
                 second = _counted(did, over.telemetry_event, over.property, begin, end)
             if metric.covariate:
                 start = first - metric.covariate.window * 1000
-                second = _counted(did, metric.telemetry_event, prop, start, first)
+                second = _counted(did, metric.telemetry_event, prop, start, min(first, closed))
             if not counted and not second:
                 continue
             metrics[variant, metric.name].take(metric, counted, second)
@@ -169,6 +175,10 @@ def recompute(
         "windows": dict(windows),
         "window_sums": {at: total for at, total in window_sums.items() if total},
     }
+
+
+def version_of(shown: Shown) -> str:
+    return shown.version or {"checkout": "1.0.0", "banner": "2.1.0"}[shown.experiment]
 
 
 def _counted(

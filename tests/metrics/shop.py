@@ -156,4 +156,18 @@ BANNER = ExperimentSpec.model_validate(
     }
 )
 
-CATALOG = Catalog.of([TELEMETRY, CHECKOUT, BANNER])
+NEXT_BANNER = ExperimentSpec.model_validate(
+    {
+        "meta": {"key": "banner", "version": "2.2"},
+        "controlVariant": "off",
+        "variants": [{"id": "on"}, {"id": "off"}],
+        "allocation": {"type": "sticky", "attribute": "userId"},
+        "successMetrics": [
+            metric.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            for metric in BANNER.success_metrics
+        ],
+    }
+)
+"""The next version of the banner; whoever is shown it has seen the last of the one before."""
+
+CATALOG = Catalog.of([TELEMETRY, CHECKOUT, BANNER, NEXT_BANNER])

@@ -31,6 +31,7 @@ shown = st.one_of(
         st.sampled_from(["on"] * 8 + ["off"]),
         st.sampled_from(UNITS),
         TIMES,
+        st.sampled_from(["2.1.0"] * 3 + ["2.2.0"]),
     ),
 )
 did = st.builds(

@@ -12,8 +12,8 @@ from anabranch.metrics.ledger import LedgerSettings
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import Counting, Plan
 from anabranch.metrics.windows import Days
-from tests.metrics.oracle import ZONE, Did, Shown, recompute
-from tests.metrics.shop import BANNER, CATALOG, CHECKOUT
+from tests.metrics.oracle import ZONE, Did, Shown, recompute, version_of
+from tests.metrics.shop import BANNER, CATALOG, CHECKOUT, NEXT_BANNER
 from tests.metrics.strategies import deliveries
 
 PLAN = Plan(CATALOG)
@@ -39,8 +39,8 @@ class World:
                 records[event.unit] = orjson.loads(self.store.get(event.unit, b"{}"))
             unit = Unit(records[event.unit], self.sizes, changes.__getitem__)
             if isinstance(event, Shown):
-                version = {"checkout": "1.0.0", "banner": "2.1.0"}[event.experiment]
-                unit.expose(PLAN.runs[event.experiment, version], event.variant, event.time)
+                run = PLAN.runs[event.experiment, version_of(event)]
+                unit.expose(run, event.variant, event.time)
                 continue
             plan = PLAN.event(event.event, "1.0.0")
             values = {k: v for k, v in event.properties if k in plan.properties}
@@ -73,7 +73,7 @@ class Total:
         self.sums = defaultdict(Fraction)
 
     def add(self, change):
-        self.as_of = max(self.as_of or 0, change.as_of)
+        self.as_of = max(self.as_of or 0, change.as_of or 0) or None
         for name, variant in change.variants.items():
             self.units[name] += variant.units
             self.crossovers[name] += variant.crossovers
@@ -128,7 +128,7 @@ def test_any_order_repetition_and_batching_gives_what_a_batch_recomputation_give
     world = World()
     for batch in batches:
         world.batch(*batch)
-    for spec in (CHECKOUT, BANNER):
+    for spec in (CHECKOUT, BANNER, NEXT_BANNER):
         assert world.of(f"{spec.key}@{spec.version}") == recompute(history, spec, SIZES)
 
 
@@ -261,3 +261,28 @@ def test_a_metric_that_a_spec_gains_later_takes_nothing_back_that_it_never_count
         total.add(changes[grown.key])
     assert total.figures()["metrics"] == {}
     assert total.figures()["windows"] == {}
+
+
+BOTH = (
+    Shown("banner", "on", "user:1", T, "2.1.0"),
+    Shown("banner", "off", "user:1", T + 9_000, "2.2.0"),
+)
+
+
+@pytest.mark.parametrize("arrival", list(permutations([*BOTH, order(1, 8), order(2, 9)])))
+def test_a_unit_that_is_shown_a_newer_version_counts_for_the_older_one_no_longer(arrival):
+    world = World()
+    for event in arrival:
+        world.batch(event)
+    older, newer = world.of("banner@2.1.0"), world.of("banner@2.2.0")
+    assert older["units"] == {"on": 1}
+    assert newer["units"] == {"off": 1}
+    assert older["crossovers"] == newer["crossovers"] == {}
+    assert older["metrics"]["on", "orders"][:2] == (1, 1)
+    assert newer["metrics"]["off", "orders"][:2] == (1, 1)
+
+
+def test_a_newer_version_closes_the_older_one_for_units_that_saw_it_and_no_others():
+    other = Shown("banner", "on", "user:2", T, "2.1.0")
+    world = World().batch(*BOTH, other, order(1, 20), order(2, 20, unit="user:2"))
+    assert world.of("banner@2.1.0")["metrics"]["on", "orders"][:2] == (1, 1)

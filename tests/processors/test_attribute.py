@@ -25,8 +25,8 @@ from anabranch.metrics.retention import RetentionSettings
 from anabranch.metrics.windows import MINUTE, WindowSettings
 from anabranch.processors.aggregate import AggregateProcessor
 from anabranch.processors.attribute import WINDOWS_PER_DELTA, AttributeProcessor
-from tests.metrics.oracle import Shown, recompute
-from tests.metrics.shop import BANNER, CATALOG, CHECKOUT
+from tests.metrics.oracle import Shown, recompute, version_of
+from tests.metrics.shop import BANNER, CATALOG, CHECKOUT, NEXT_BANNER
 from tests.metrics.strategies import deliveries
 from tests.support.bench import NOW, Bench, In
 
@@ -290,8 +290,20 @@ async def test_what_is_within_its_time_is_kept_and_still_counts():
     assert units(b) == {"user:1", "user:2", "user:3", "user:never"}
     out = await b.run(exposure(20 * 86_400, unit="user:4"), observation(2, 20 * 86_400, amount=5))
     assert units(b) == {"user:1", "user:2", "user:4"}
+    assert out.counters["unexposed_observations"] == 2, "those of user:never and user:3"
     (delta,) = deltas(out)
     assert delta.variants["short"].metrics["orders"].events == 1
+
+
+async def test_an_observation_that_waited_too_long_does_not_count_and_is_counted_as_such():
+    b = bench(retention=RetentionSettings(every_ms=DAY))
+    await b.run(exposure(0, unit="user:2"), *(observation(n, 1) for n in range(40)))
+    out = await b.run(
+        exposure(8 * 86_400, unit="user:2"), observation(99, 8 * 86_400, unit="user:2")
+    )
+    assert out.counters["unexposed_observations"] == 40
+    (delta,) = deltas(await b.run(exposure(0)))
+    assert delta.variants["short"].metrics == {}
 
 
 async def test_forgetting_goes_on_where_a_dropped_batch_left_it():
@@ -415,8 +427,8 @@ class Pipeline:
 def _record(event):
     at = (event.time - T) / 1000
     if isinstance(event, Shown):
-        version = {"checkout": 1, "banner": "2.1"}[event.experiment]
-        return exposure(at, event.variant, event.unit, experiment=event.experiment, version=version)
+        named = {"experiment": event.experiment, "version": version_of(event)}
+        return exposure(at, event.variant, event.unit, **named)
     made = observation(event.id, 0, event.event, event.unit, **dict(event.properties))
     return changed(made, time=event.time)
 
@@ -430,7 +442,7 @@ async def test_results_and_windows_are_those_of_a_batch_recomputation(delivery, 
         await arrived.run(batch)
     await at_once.run(history)
     assert arrived.results == at_once.results
-    for spec in (CHECKOUT, BANNER):
+    for spec in (CHECKOUT, BANNER, NEXT_BANNER):
         expected = recompute(history, spec)
         found = arrived.results.get(f"{spec.key}|{spec.version}".encode())
         if found is None:
@@ -499,7 +511,7 @@ def _window_counts(pipeline, spec):
     """Published windows as the oracle counts them."""
     counts = Counter()
     for cell in pipeline.windows.values():
-        if cell["experiment"] != spec.key:
+        if (cell["experiment"], cell["version"]) != (spec.key, spec.version):
             continue
         start = int(datetime.fromisoformat(cell["window"]["start"]).timestamp() * 1000)
         if cell["metric"] == "$exposures":

@@ -7,9 +7,12 @@ what counts in the end does not depend on the order in which records arrive, on 
 batches: whenever an exposure changes the rule's outcome for observations that are already known,
 what was counted is taken back and what now counts is added.
 
-A unit's record, as it lies in state::
+A run is one version of an experiment. Once a unit is shown a newer one, what it does from then on
+is the newer run's: its attribution to the older ones is closed at that time, again by event time.
 
-    {"r": {"checkout@1.0.0": [first exposure, [variants seen], {metric: total}]},
+A unit's record, as it lies in state, where a run has a fourth entry only once it is closed::
+
+    {"r": {"checkout@1.0.0": [first exposure, [variants seen], {metric: total}, closed]},
      "l": its ledger, once it has observations that some metric uses}
 
 What a total is says :mod:`~anabranch.metrics.totals`. Totals are kept beside the ledger, since they
@@ -28,7 +31,7 @@ from typing import Any
 from anabranch.metrics.changes import Cell, RunChanges
 from anabranch.metrics.exact import Exact, add, decimal
 from anabranch.metrics.ledger import IDENTITY_BITS, Ledger, LedgerSettings, Values
-from anabranch.metrics.plan import Counting, EventPlan, Measure, RunPlan, events_of
+from anabranch.metrics.plan import NEVER, Counting, EventPlan, Measure, RunPlan, events_of
 from anabranch.metrics.totals import bin_name, completed, count, count_plain, retract, walk
 from anabranch.metrics.windows import window_bounds, window_start
 
@@ -74,12 +77,16 @@ class Unit:
         run = self._runs.get(plan.key)
         if run is None:
             self._runs[plan.key] = run = [time, [variant], {}]
+            newer = [self._runs[key][0] for key in plan.newer if key in self._runs]
+            if newer:
+                run.append(min(newer))
             self._saw_earlier_observations(plan, changes)
             changes.variants[variant].units += 1
             self._count_exposure(changes, variant, time, 1)
-            self._move(plan, run, None, time, changes)
+            self._move(plan, run, None, changes)
+            self._close_older(plan, time)
             return True
-        first, variants, _ = run
+        first, variants = run[0], run[1]
         if variant not in variants:
             if len(variants) == 1:
                 self._retract(plan, run, changes)
@@ -87,6 +94,7 @@ class Unit:
             run[0] = min(first, time)
             variants.append(variant)
             variants.sort()
+            self._close_older(plan, time)
             return True
         if time >= first:
             return False
@@ -94,8 +102,20 @@ class Unit:
         if len(variants) == 1:
             self._count_exposure(changes, variant, first, -1)
             self._count_exposure(changes, variant, time, 1)
-            self._move(plan, run, first, time, changes)
+            self._move(plan, run, (first, _closed(run)), changes)
+        self._close_older(plan, time)
         return True
+
+    def _close_older(self, plan: RunPlan, time: int) -> None:
+        """The unit was shown the run at that time: from then on it counts for no older one."""
+        for older in plan.older:
+            run = self._runs.get(older.key)
+            if run is None or time >= _closed(run):
+                continue
+            before = run[0], _closed(run)
+            run[3:] = [time]
+            if len(run[1]) == 1:
+                self._move(older, run, before, self._changes(older.key))
 
     def _saw_earlier_observations(self, plan: RunPlan, changes: RunChanges) -> None:
         if self._ledger is not None:
@@ -110,7 +130,7 @@ class Unit:
 
     def _retract(self, plan: RunPlan, run: list[Any], changes: RunChanges) -> None:
         """The unit crosses over: whatever it added to its one variant is taken back."""
-        first, (variant,), totals = run
+        first, (variant,), totals = run[:3]
         of_variant = changes.variants[variant]
         of_variant.units -= 1
         of_variant.crossovers += 1
@@ -123,25 +143,23 @@ class Unit:
                 done = completed(totals[measure.name])
                 self._complete(measure, variant, done, None, changes)
                 continue
-            counted = self._within(measure, _span(measure, first))
+            counted = self._within(measure, _span(measure, first, _closed(run)))
             self._shift_windows(measure, variant, counted, [], changes)
         run[2] = {}
 
-    def _move(
-        self, plan: RunPlan, run: list[Any], old: int | None, new: int, changes: RunChanges
-    ) -> None:
-        """First exposure moves from ``old`` (None: there was none) to ``new``: count again."""
+    def _move(self, plan: RunPlan, run: list[Any], old: Span | None, changes: RunChanges) -> None:
+        """First exposure and closing were ``old`` (None: there was none): count again."""
         if self._ledger is None:
             return
-        _, (variant,), totals = run
+        new, (variant,), totals = run[:3]
         for measure in plan.measures:
             if measure.steps:
                 self._walk(measure, run, variant, changes)
                 continue
-            now = self._within(measure, _span(measure, new))
+            now = self._within(measure, _span(measure, new, _closed(run)))
             # A metric that the spec gained since has counted nothing that could be taken back.
             before = (
-                self._within(measure, _span(measure, old))
+                self._within(measure, _span(measure, *old))
                 if old is not None and measure.name in totals
                 else []
             )
@@ -166,10 +184,10 @@ class Unit:
         Each step is the earliest event of its kind not before the step before it. What the total
         knows of steps is taken into account too, since it outlives what the ledger forgets.
         """
-        first, _, totals = run
+        first, totals = run[0], run[2]
         kept = totals.get(measure.name)
         known = kept[1] if kept is not None else []
-        at, end = _span(measure, first)
+        at, end = _span(measure, first, _closed(run))
         times: list[int] = []
         for i, event in enumerate(measure.steps):
             found = [] if self._ledger is None else self._ledger.times(event)
@@ -291,10 +309,15 @@ class Unit:
             changes = self._changes(key)
             if changes.as_of is None or time > changes.as_of:
                 changes.as_of = time
-            if len(run[1]) == 1 and time >= run[0] - plan.back_ms:
+            if (
+                len(run[1]) == 1
+                and time >= run[0] - plan.back_ms
+                and (len(run) == 3 or time < run[3])
+            ):
                 self._add(ledger, run, counts, plan.name, time, values, changes)
         ledger.insert(identity, time, arrival, plan.name, values)
-        return ledger.tidy(settings, arrival)
+        # What waits for a first exposure goes when units are looked through, which counts it.
+        return ledger.tidy(settings, arrival) if self._runs else ledger.evict(settings.most)
 
     def _add(
         self,
@@ -306,7 +329,8 @@ class Unit:
         values: Values,
         changes: RunChanges,
     ) -> None:
-        first, (variant,), totals = run
+        first, (variant,), totals = run[:3]
+        closed = _closed(run)
         of_variant = changes.variants[variant]
         windows: list[_Window] = []
         since = time - first
@@ -319,7 +343,7 @@ class Unit:
                 else:
                     opens, closes = window_bounds(time, size)
                 cells = changes.windows[size, opens, variant].cells
-                windows.append((cells, opens, closes, last is None or last < opens))
+                windows.append((cells, opens, min(closes, closed), last is None or last < opens))
         for measure in counts.plain:
             prop = measure.property
             if measure.after_ms <= since < measure.until_ms and (prop is None or prop in values):
@@ -330,7 +354,7 @@ class Unit:
             if measure.steps:
                 self._walk(measure, run, variant, changes, (event, time))
                 continue
-            start, end = _span(measure, first)
+            start, end = _span(measure, first, closed)
             prop = measure.property
             if not start <= time < end or (prop is not None and prop not in values):
                 continue
@@ -371,10 +395,16 @@ def _count_windows(
             cell.units += 1
 
 
-def _span(measure: Measure, first: int) -> Span:
+def _closed(run: list[Any]) -> int:
+    """When the unit was shown a newer version."""
+    closed: int = run[3] if len(run) > 3 else NEVER
+    return closed
+
+
+def _span(measure: Measure, first: int, closed: int) -> Span:
     if measure.back_ms is not None:
-        return first - measure.back_ms, first
-    return first + measure.after_ms, first + measure.until_ms
+        return first - measure.back_ms, min(first, closed)
+    return first + measure.after_ms, min(first + measure.until_ms, closed)
 
 
 def _less(

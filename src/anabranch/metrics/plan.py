@@ -113,13 +113,20 @@ def events_of(measure: Measure) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """One run: what its exposures may name and what its units are measured by."""
+    """One run: what its exposures may name and what its units are measured by.
+
+    Attributes:
+        older: Runs of the experiment's older versions.
+        newer: Keys of the runs of its newer versions.
+    """
 
     key: str
     experiment: str
     version: str
     variants: frozenset[str]
     measures: tuple[Measure, ...]
+    older: tuple[RunPlan, ...] = ()
+    newer: tuple[str, ...] = ()
 
     @property
     def extended(self) -> bool:
@@ -177,8 +184,12 @@ class Plan:
         self.problems: list[SpecReferenceError] = []
         self.runs: dict[tuple[str, str], RunPlan] = {}
         self._events: dict[tuple[str, str], EventPlan] = {}
-        for spec in catalog.experiments:
-            self._add(spec, catalog)
+        for key in catalog.experiments.keys():  # noqa: SIM118  # a registry iterates its specs
+            versions = catalog.experiments.versions(key)
+            older: tuple[RunPlan, ...] = ()
+            for at, spec in enumerate(versions, start=1):
+                newer = tuple(run_key(key, later.version) for later in versions[at:])
+                older = (*older, self._add(spec, catalog, older, newer))
 
     def event(self, name: str, version: str) -> EventPlan | None:
         """Who counts the event; None if no metric does."""
@@ -197,7 +208,13 @@ class Plan:
         if measure.property is not None and measure.property not in plan.properties:
             plan.properties = (*plan.properties, measure.property)
 
-    def _add(self, spec: ExperimentSpec, catalog: Catalog) -> None:
+    def _add(
+        self,
+        spec: ExperimentSpec,
+        catalog: Catalog,
+        older: tuple[RunPlan, ...],
+        newer: tuple[str, ...],
+    ) -> RunPlan:
         key = run_key(spec.key, spec.version)
         measures: list[Measure] = []
         for metric in spec.success_metrics:
@@ -212,13 +229,16 @@ class Plan:
             for measure in made:
                 for event in events_of(measure):
                     self._count(event, key, measure)
-        self.runs[spec.key, spec.version] = RunPlan(
+        run = self.runs[spec.key, spec.version] = RunPlan(
             key=key,
             experiment=spec.key,
             version=spec.version,
             variants=frozenset(spec.variants_by_id),
             measures=tuple(measures),
+            older=older,
+            newer=newer,
         )
+        return run
 
 
 def _measures(metric: SuccessMetric, catalog: Catalog) -> list[Measure]:

@@ -16,7 +16,7 @@ from anabranch.errors import SettingsError
 from anabranch.metrics.ledger import Ledger
 from anabranch.metrics.windows import DAY
 
-__all__ = ["RetentionSettings", "shed"]
+__all__ = ["RetentionSettings", "shed", "waiting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,12 @@ class RetentionSettings:
 
 _RUNS: Final = "r"
 _LEDGER: Final = "l"
+
+
+def waiting(record: dict[str, Any]) -> int:
+    """How many observations are kept of a unit that was exposed to nothing so far."""
+    columns = record.get(_LEDGER)
+    return 0 if columns is None or record.get(_RUNS) else len(Ledger(columns))
 
 
 def shed(record: dict[str, Any], *, arrived_before: int, exposed_before: int) -> bool:

@@ -48,7 +48,7 @@ from anabranch.metrics.changes import RunChanges
 from anabranch.metrics.exact import check, text
 from anabranch.metrics.ledger import LedgerSettings, Values
 from anabranch.metrics.plan import EventPlan, Plan, RunPlan
-from anabranch.metrics.retention import RetentionSettings, shed
+from anabranch.metrics.retention import RetentionSettings, shed, waiting
 from anabranch.metrics.watermark import watermark
 from anabranch.metrics.windows import MINUTE, WindowSettings, window_bounds
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
@@ -92,7 +92,8 @@ class AttributeProcessor:
         retention: How long units are kept.
 
     Counters: ``exposures``, ``repeated_exposures``, ``observations``, ``repeated_observations``,
-    ``unused_observations``, ``ledger_evictions``, ``deltas``, ``heartbeats``, ``forgotten_units``.
+    ``unused_observations``, ``ledger_evictions``, ``deltas``, ``heartbeats``, ``forgotten_units``,
+    ``unexposed_observations`` (that waited for an exposure until the ledger let go of them).
     """
 
     def __init__(
@@ -262,17 +263,23 @@ class AttributeProcessor:
             self._to_look_at = list(state.keys(_UNIT))
         looked_at = self._to_look_at[-settings.slice :]
         del self._to_look_at[-settings.slice :]
-        forgotten = 0
+        forgotten = expired = 0
         for key in looked_at:
             record = None if key[len(_UNIT) :].decode() in touched else state.get(key)
-            if record is not None and shed(
+            if record is None:
+                continue
+            waited = waiting(record)
+            useless = shed(
                 record,
                 arrived_before=reached - self._ledger.horizon_ms,
                 exposed_before=reached - settings.units_ms,
-            ):
+            )
+            expired += waited - waiting(record)
+            if useless:
                 state.delete(key)
                 forgotten += 1
         _count(out, "forgotten_units", forgotten)
+        _count(out, "unexposed_observations", expired)
 
     # -- telling ------------------------------------------------------------------------------
 
