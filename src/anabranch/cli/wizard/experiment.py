@@ -55,6 +55,7 @@ def ask_experiment(asker: Asker, given: Mapping[str, Any], catalog: Catalog) -> 
     made["meta"] = ask_identity(asker, made.get("meta", {}), ExperimentSpec.kind, taken)
     if not made.get("variants"):
         made["variants"] = _variants(asker, catalog)
+        made.setdefault("controlVariant", made["variants"][0]["id"])
     ids = [str(one["id"]) for one in made["variants"]]
     if "controlVariant" not in made:
         made["controlVariant"] = ids[0] if len(ids) == 1 else asker.choose("Control", ids, ids[0])
