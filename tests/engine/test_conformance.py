@@ -259,6 +259,20 @@ async def test_workers_share_partitions_and_take_over_from_each_other(cluster):
     exactly_once(await cluster.read("out"), 20, 60)
 
 
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.1, 0.2, 0.4])
+async def test_a_worker_that_is_stopped_while_it_starts_does_stop(cluster, after):
+    """Two at once, so that one is stopped while the group waits for the other."""
+    stage = counting()
+    await cluster.create(topics(partitions=2), compact=["count-changelog"])
+    workers = [cluster.worker(stage) for _ in range(2)]
+    for worker in workers:
+        await worker.start()
+    await asyncio.sleep(after)
+    for worker in workers:
+        async with asyncio.timeout(20):  # a session that must time out takes longer than that
+            await worker.stop()
+
+
 async def test_a_second_owner_fences_the_first(cluster):
     stage = counting()
     await cluster.create(topics(partitions=1))

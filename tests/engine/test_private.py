@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import conn as aiokafka_conn
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -18,6 +19,7 @@ from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.protocol import admin
 from faust.transport.consumer import ThreadDelegateConsumer
 from faust.transport.drivers import aiokafka as driver
+from mode.threads import ServiceThread
 
 from anabranch.engine.kafka import _private
 
@@ -52,6 +54,12 @@ def test_the_last_fetch_time_decides_whether_a_consumer_is_idle():
     assert "self._subscription = SubscriptionState(" in inspect.getsource(AIOKafkaConsumer.__init__)
 
 
+def test_a_consumer_has_its_coordinator_once_it_is_connected():
+    start = inspect.getsource(AIOKafkaConsumer.start)
+    assert start.index("self._client.bootstrap()") < start.index("self._coordinator = ")
+    assert "self._coordinator = None" in inspect.getsource(AIOKafkaConsumer)
+
+
 def test_a_leader_that_finds_topics_later_assigns_again():
     """What the short age of the membership's metadata rests on."""
     assert "self._on_metadata_change()" in inspect.getsource(
@@ -67,6 +75,28 @@ def test_fausts_consumer_still_delegates_to_a_thread():
     assert "self._thread = self._new_consumer_thread()" in inspect.getsource(ThreadDelegateConsumer)
     assert "_consumer" in inspect.getsource(driver.AIOKafkaConsumerThread.on_start)
     assert "resume_partitions" in dir(driver.Consumer)
+
+
+def test_fausts_thread_is_stopped_as_it_was():
+    """What MembershipThread is there for: a thread that hears of no stop before it has begun."""
+    assert "if self._started.is_set():" in inspect.getsource(ServiceThread.stop)
+    assert "self._thread = self.Worker(self)" in inspect.getsource(ServiceThread.start)
+    assert "self.set_shutdown()" in inspect.getsource(ServiceThread._shutdown_thread)
+    thread = driver.AIOKafkaConsumerThread
+    assert "await self._consumer.stop()" in inspect.getsource(thread.on_thread_stop)
+    make = inspect.getsource(driver.Consumer._new_consumer_thread)
+    assert "AIOKafkaConsumerThread(self, loop=self.loop, beacon=self.beacon)" in make
+
+
+def test_a_coordinator_that_is_closed_waits_for_the_answer_to_its_joining():
+    """What _leave_while_joining is there for."""
+    close = inspect.getsource(GroupCoordinator.close)
+    assert "await self._coordination_task" in close
+    assert "LeaveGroupRequest(self.group_id, self.member_id)" in inspect.getsource(GroupCoordinator)
+    parameters = inspect.signature(AIOKafkaClient.send).parameters
+    assert list(parameters)[1:3] == ["node_id", "request"]
+    assert parameters["group"].default is ConnectionGroup.DEFAULT
+    assert "group=ConnectionGroup.COORDINATION" in inspect.getsource(GroupCoordinator._send_req)
 
 
 def test_a_batch_is_filled_past_its_own_append_to_the_same_bytes():

@@ -18,6 +18,7 @@ from aiokafka import conn as aiokafka_conn
 from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import AuthenticationFailedError, KafkaError
 from aiokafka.protocol.admin import ApiVersionRequest
+from aiokafka.protocol.group import LeaveGroupRequest
 from faust.transport.drivers import aiokafka as driver
 
 from anabranch.engine.outbox import Entry
@@ -25,6 +26,8 @@ from anabranch.errors import OutcomeUnknownError
 
 if TYPE_CHECKING:
     from aiokafka.producer.message_accumulator import BatchBuilder
+
+log = logging.getLogger(__name__)
 
 
 async def wait_for_producer_id(producer: AIOKafkaProducer) -> None:
@@ -209,6 +212,14 @@ def group_consumer(app: faust.App) -> Any | None:
     return None if thread is None else thread._consumer  # noqa: SLF001
 
 
+def connected(app: faust.App) -> bool:
+    """Whether the app has got as far as to join its group: it connects to nothing new after that.
+
+    A start that is cancelled while it connects leaves the connection behind, open.
+    """
+    return getattr(group_consumer(app), "_coordinator", None) is not None
+
+
 def membership_failure(app: faust.App) -> BaseException | None:
     """Why the group does not take us; aiokafka keeps it for a poll, and nobody polls.
 
@@ -236,12 +247,64 @@ def note_progress(app: faust.App, at: float) -> None:
         consumer._subscription._last_fetch_ended = at  # noqa: SLF001
 
 
+class MembershipThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Faust's thread of the membership, which ends when it is told to, also while it starts."""
+
+    async def stop(self) -> None:
+        # A thread that has not begun would not hear of it, and never end.
+        while self._begins():  # noqa: ASYNC110 - what it begins with has no event of ours
+            await asyncio.sleep(0.01)
+        await super().stop()
+
+    def _begins(self) -> bool:
+        thread = self._thread
+        return thread is not None and thread.is_alive() and not self._started.is_set()
+
+    async def on_thread_stop(self) -> None:
+        """Stop the consumer, which lets out cancellations of its own, see :class:`Consumer`.
+
+        It waits for an answer to its joining the group, which comes when all others have joined
+        or were given up: we do not.
+        """
+        stopping = asyncio.ensure_future(super().on_thread_stop())
+        await asyncio.wait([stopping], timeout=_JOIN_SECONDS)
+        if not stopping.done() and self._consumer is not None:
+            await _leave_while_joining(self._consumer)
+            await asyncio.wait([stopping], timeout=_JOIN_SECONDS)
+        if stopping.done() and not stopping.cancelled():
+            stopping.result()
+            return
+        stopping.cancel()
+        await asyncio.wait([stopping])
+        if self._consumer is not None:
+            await let_go(self._consumer)
+
+
+_JOIN_SECONDS = 1.0
+
+
+async def _leave_while_joining(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group over another connection: a broker answers one request after the other."""
+    of_group = coordinator(consumer)
+    if not of_group.member_id or of_group.coordinator_id is None:
+        return
+    request = LeaveGroupRequest(of_group.group_id, of_group.member_id)
+    try:
+        async with asyncio.timeout(_JOIN_SECONDS):
+            await consumer._client.send(of_group.coordinator_id, request)  # noqa: SLF001
+    except (KafkaError, TimeoutError) as error:
+        log.warning("%s: leaving while joining: %r", of_group.group_id, error)
+
+
 class MembershipConsumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer, kept from fetching or seeking the stages' sources.
 
     The app carries ``stage_topics``, the sources that tasks read themselves, and
     ``stop_tasks``, awaited before the group is left.
     """
+
+    def _new_consumer_thread(self) -> MembershipThread:
+        return MembershipThread(self, loop=self.loop, beacon=self.beacon)
 
     def resume_partitions(self, tps: Iterable[Any]) -> None:
         mine = {tp for tp in tps if tp.topic in self.app.stage_topics}

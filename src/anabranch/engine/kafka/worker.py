@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 _RESTART_BACKOFF = 1.0
 
+_CONNECT_SECONDS = 2.0
+
 _METADATA_AGE_MS = 5_000
 """A broker that has just started may name no topics yet. A leader that asked it then gives nobody
 anything, and finds out when it asks again: aiokafka's default is five minutes."""
@@ -191,6 +193,7 @@ class _Member:
                 except Exception as error:  # noqa: BLE001 - whatever ends Faust, we join again
                     await self._say(error)
                 finally:
+                    await self._connect(app, starting)
                     starting.cancel()
                     await asyncio.wait([starting])
                     await self._leave(app)
@@ -229,6 +232,13 @@ class _Member:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return
+
+    async def _connect(self, app: faust.App, starting: asyncio.Task[None]) -> None:
+        deadline = time.monotonic() + _CONNECT_SECONDS
+        while not (starting.done() or app.crashed or _private.connected(app)):
+            if time.monotonic() > deadline:
+                return
+            await asyncio.sleep(0.02)
 
     async def _leave(self, app: faust.App) -> None:
         try:
