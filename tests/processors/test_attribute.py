@@ -1,7 +1,5 @@
 import json
-from collections import Counter
 from datetime import UTC, datetime
-from fractions import Fraction
 from zlib import crc32
 
 import msgspec
@@ -19,12 +17,11 @@ from anabranch.errors import (
 )
 from anabranch.events.models import Delta, Observation
 from anabranch.metrics.ledger import LedgerSettings
-from anabranch.metrics.moments import Moments
-from anabranch.metrics.results import contrast
 from anabranch.metrics.retention import RetentionSettings
 from anabranch.metrics.windows import MINUTE, WindowSettings
 from anabranch.processors.aggregate import AggregateProcessor
 from anabranch.processors.attribute import WINDOWS_PER_DELTA, AttributeProcessor
+from tests.metrics.compare import check_results, expected_counts, window_counts
 from tests.metrics.oracle import Shown, recompute, version_of
 from tests.metrics.shop import BANNER, CATALOG, CHECKOUT, NEXT_BANNER
 from tests.metrics.strategies import deliveries
@@ -448,75 +445,5 @@ async def test_results_and_windows_are_those_of_a_batch_recomputation(delivery, 
         if found is None:
             assert expected["as_of"] is None
             continue
-        results = msgspec.json.decode(found)
-        assert {v["id"]: v["units"] for v in results["variants"] if v["units"]} == (
-            expected["units"]
-        )
-        assert {v["id"]: v["crossovers"] for v in results["variants"] if v["crossovers"]} == (
-            expected["crossovers"]
-        )
-        for metric in results["metrics"]:
-            for arm in metric["variants"]:
-                figures = expected["metrics"].get((arm["id"], metric["name"]), [0] * 10)
-                converted, events, total = figures[:3]
-                beside = figures[7]
-                if metric["aggregation"] == "unique":
-                    total = converted
-                assert (arm["converted"], arm["events"]) == (converted, events)
-                assert arm["sum"] == float(total)
-                if metric["aggregation"] == "ratio":
-                    assert arm["denominator"] == float(beside)
-                    assert arm["value"] == (float(Fraction(total) / beside) if beside else None)
-            _compare(spec.metrics_by_name[metric["name"]], metric, results, expected)
-        assert _window_counts(arrived, spec) == {
-            at: count for at, count in expected["windows"].items() if at[0] != "bins"
-        }
-
-
-def _compare(spec, metric, results, expected):
-    """Every comparison is what the moments of a batch recomputation give."""
-    units = {arm["id"]: arm["units"] for arm in results["variants"]}
-    arms = {
-        arm: (count, Moments(*expected["metrics"].get((arm, spec.name), ())))
-        for arm, count in units.items()
-    }
-    for comparison in metric["comparisons"]:
-        found = contrast(
-            spec.aggregation,
-            arms[comparison["variant"]],
-            arms[comparison["control"]],
-            winsorized=spec.winsorize is not None,
-            adjusted=spec.covariate is not None,
-            per_unit=spec.per == "unit",
-        )
-        assert comparison["difference"] == found.difference
-        assert comparison["relativeLift"] == found.relative_lift
-        for name in ("fixed", "sequential"):
-            interval = getattr(found, name)
-            told = comparison[name]
-            assert (told is None) == (interval is None)
-            if told is not None:
-                assert (told["low"], told["high"], told["pValue"]) == (
-                    interval.low,
-                    interval.high,
-                    interval.p_value,
-                )
-        adjustment = comparison.get("adjustment")
-        assert (adjustment is None) == (found.adjustment is None)
-        if adjustment is not None:
-            assert adjustment["theta"] == found.adjustment.theta
-
-
-def _window_counts(pipeline, spec):
-    """Published windows as the oracle counts them."""
-    counts = Counter()
-    for cell in pipeline.windows.values():
-        if (cell["experiment"], cell["version"]) != (spec.key, spec.version):
-            continue
-        start = int(datetime.fromisoformat(cell["window"]["start"]).timestamp() * 1000)
-        if cell["metric"] == "$exposures":
-            counts["exposures", MINUTE, start, cell["variant"]] += cell["units"]
-            continue
-        for name in ("units", "events"):
-            counts[name, MINUTE, start, cell["variant"], cell["metric"]] += cell[name]
-    return {at: count for at, count in counts.items() if count}
+        check_results(msgspec.json.decode(found), expected, spec)
+        assert window_counts(arrived.windows.values(), spec) == expected_counts(expected)
