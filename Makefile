@@ -9,6 +9,7 @@ MAKEFLAGS += --no-print-directory
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+EXTRAS := $(VENV)/.extras
 UV := $(shell command -v uv || echo $(VENV)/bin/uv)
 
 # KAFKA=host:port  run the demo on that broker
@@ -37,12 +38,16 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(EXTRAS): $(INSTALLED) requirements-extras.lock
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-extras.lock
+	@touch $@
+
 .PHONY: demo
 demo: $(INSTALLED) ## Run the demo with its dashboard (KAFKA=host:port: on that broker)
 	$(VENV)/bin/anabranch demo $(if $(KAFKA),--bootstrap $(KAFKA)) $(ARGS)
 
 .PHONY: test
-test: lint ## Lint, then run all tests, those on a real Kafka broker included
+test: $(EXTRAS) lint ## Lint, then run all tests, those on a real Kafka broker included
 	$(PYTHON) -m pytest $(ARGS)
 
 .PHONY: lint
@@ -82,12 +87,15 @@ chaos: $(INSTALLED) ## Kill, hang and restart workers and broker; check every re
 kafka: $(INSTALLED) ## Run a throw-away Kafka broker in the foreground
 	@$(PYTHON) -m tools.devkafka $(ARGS)
 
+LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --custom-compile-command "make lock"
+
 .PHONY: lock
-lock: ## Resolve the dependencies again into requirements.lock (needs uv)
+lock: ## Resolve the dependencies again into requirements*.lock (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
-	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --group dev pyproject.toml -o requirements.lock \
-	  --custom-compile-command "make lock"
+	$(UV) pip compile $(LOCKING) --group dev pyproject.toml -o requirements.lock
+	$(UV) pip compile $(LOCKING) --group dev --all-extras pyproject.toml -o requirements-extras.lock \
+	  --constraints requirements.lock
 
 .PHONY: clean
 clean: ## Remove what builds, checks and tests leave (not .venv)
