@@ -73,6 +73,8 @@ TESTED = [
     "dlq list, dlq show",
     "dlq redrive",
     "replay --bootstrap",
+    "replay --from-topics",
+    "results",
     "applications",
 ]
 
@@ -104,6 +106,12 @@ def test_topics_specs_and_dead_letters(owner, acting, prefix, capsys):
     acting("dlq redrive")
     sent = json.loads(said(capsys, "dlq", "redrive", "contexts", "--json"))
     assert sent == {"sent": 1, "left": 0, "dryRun": False}
+
+    acting("results")
+    assert said(capsys, "results", "--json") == ""
+    acting("replay --from-topics")
+    again = ["replay", "--from-topics", prefix, "--specs", EXAMPLE / "specs", "--json"]
+    assert said(capsys, *again) == said(capsys, *again, "--raw") == ""
 
     dashboard = acting("dashboard")
     assert asyncio.run(first_of_feed(dashboard)) == "alerts"

@@ -25,6 +25,7 @@ COMMANDS: Final = (
     "retire",
     "history",
     "replay",
+    "results",
     "demo",
     "worker",
     "topics",

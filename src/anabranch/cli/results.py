@@ -1,153 +1,198 @@
-"""Results as tables in the terminal."""
+"""``anabranch results``: what experiments have come to, from the results topic or event files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Final
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated
 
-import msgspec
+import typer
+from rich.console import Group, RenderableType
+from rich.live import Live
 
-from anabranch.cli.console import out, table
-from anabranch.events.models import (
-    Comparison,
-    Interval,
-    MetricResult,
-    MetricVariantResult,
-    Results,
-    SampleRatio,
+from anabranch.cli import options
+from anabranch.cli.console import out
+from anabranch.cli.pipelines import (
+    drain,
+    progress_bars,
+    publish_files,
+    temporary_pipeline,
+    warn_of_dead_letters,
 )
+from anabranch.cli.results_tables import rendered, show_results
+from anabranch.cli.serving import until_told_to_stop
+from anabranch.cli.specs import checked_catalog
+from anabranch.errors import UnknownSpecError
+from anabranch.runtime.kept import KeptRecords
+from anabranch.runtime.replaying import dead_letters, decode_results, final_results
+from anabranch.settings import Settings, load_settings
+from anabranch.specs.explain import nearest
 
-PLANNED_END: Final = "valid at its planned end only"
-"""Said of the fixed intervals; the others may be looked at as often as one likes."""
-
-_BOTH_FIT: Final = 120
-"""Columns below which a table shows the sequential interval alone."""
-
-
-def show_results(values: Iterable[bytes]) -> None:
-    """Print the values of the ``results`` topic, one section a run."""
-    shown = False
-    for value in values:
-        shown = True
-        _show(msgspec.json.decode(value, type=Results))
-    if not shown:
-        out.print("no results: no unit was exposed to an experiment")
+Values = Mapping[bytes, bytes]
+"""Keys ``experiment|version`` of the results topic to their latest values."""
 
 
-def _show(results: Results) -> None:
-    out.print(
-        f"\n[bold]{results.experiment}[/] {results.version}   as of {results.as_of}",
-        highlight=False,
-    )
-    arms = table("variant", figures=("units", "expected share", "crossovers"))
-    for arm in results.variants:
-        share = results.srm.expected.get(arm.id)
-        arms.add_row(
-            _arm(arm.id, results.control),
-            f"{arm.units:,}",
-            "" if share is None else f"{share:.4f}",
-            f"{arm.crossovers:,}",
-        )
-    out.print(arms)
-    _show_sample_ratio(results.srm)
-    for metric in results.metrics:
-        _show_metric(metric, results.control)
+def results(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(metavar="[EXPERIMENT]", help="KEY, or KEY@VERSION; all when not given"),
+    ] = None,
+    *,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and show results as they change")
+    ] = False,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--file", exists=True, dir_okay=False, help="Event file to take them from; repeatable"
+        ),
+    ] = None,
+    specs: options.Specs = None,
+    bootstrap: options.Bootstrap = None,
+    prefix: options.Prefix = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show results: units, figures, lifts with their intervals, sample ratio.
 
-
-def _show_sample_ratio(ratio: SampleRatio) -> None:
-    at_any_time = ratio.sequential_p_value
-    if at_any_time is None:
+    From the results topic, which is only read; or, with --file and --specs, from event files.
+    The intervals hold however often one looks. With --json, one line a run; with --watch too, a
+    line for each change. Ends with 1 where there are no results of the experiment.
+    """
+    if file and watch:
+        raise typer.BadParameter("--watch is for topics: a file does not change")
+    if file:
+        values, dead = asyncio.run(_of_files(file, load_settings(prefix="results", specs=specs)))
+        _show(_chosen(values, experiment), as_json=as_json)
+        warn_of_dead_letters(dead)
         return
-    verdict = "[red]sample ratio mismatch[/]" if at_any_time < 0.001 else "no sign of a mismatch"
-    fixed = (
-        ""
-        if ratio.p_value is None
-        else f" [dim](chi-square: p = {ratio.p_value:.4g}, {PLANNED_END})[/]"
-    )
-    out.print(f"sample ratio: p = {at_any_time:.4g}, {verdict}{fixed}", highlight=False)
+    settings = load_settings(bootstrap=bootstrap, prefix=prefix)
+    if watch:
+        asyncio.run(_watch(settings, experiment, as_json=as_json))
+    else:
+        _show(_chosen(asyncio.run(_kept(settings)), experiment), as_json=as_json)
 
 
-def _show_metric(metric: MetricResult, control: str) -> None:
-    figures = _figures(metric.aggregation)
-    out.print(f"\n[bold]{metric.name}[/] ({metric.aggregation})", highlight=False)
-    columns = ("lift", "95 % at any time", "p")
-    once = out.width >= _BOTH_FIT and any(c.fixed for c in metric.comparisons)
-    comparing = table(
-        "variant",
-        figures=(*figures, *columns, *((f"[dim]fixed: {PLANNED_END}[/]",) if once else ())),
-    )
-    comparisons = {c.variant: c for c in metric.comparisons}
-    for arm in metric.variants:
-        comparing.add_row(
-            _arm(arm.id, control),
-            *(read(arm) for read in figures.values()),
-            *_comparison(comparisons.get(arm.id), once=once),
-        )
-    out.print(comparing)
-    for comparison in metric.comparisons:
-        adjustment = comparison.adjustment
-        if adjustment is not msgspec.UNSET:
-            out.print(
-                f"{comparison.variant}: adjusted for what units did before, which takes "
-                f"{adjustment.variance_reduction:.1%} of the variance away "
-                f"(unadjusted difference {_number(adjustment.difference)})",
-                highlight=False,
-            )
+def _show(values: Values, *, as_json: bool) -> None:
+    if not as_json:
+        show_results(values.values())
+        return
+    for value in values.values():
+        out.file.write(value.decode() + "\n")
 
 
-def _figures(aggregation: str) -> dict[str, Callable[[MetricVariantResult], str]]:
-    """The columns that tell something about a metric of this kind."""
-    if aggregation in {"count", "unique"}:
-        return {
-            "events": lambda arm: f"{arm.events:,}",
-            "converted": lambda arm: f"{arm.converted:,}",
-            "rate": lambda arm: _number(arm.rate),
-        }
-    if aggregation in {"avg", "sum"}:
-        return {
-            "events": lambda arm: f"{arm.events:,}",
-            "sum": lambda arm: f"{arm.sum:,.2f}",
-            "/ unit": lambda arm: _number(arm.mean),
-            "/ event": lambda arm: _number(arm.event_mean),
-        }
-    if aggregation == "funnel":
-        return {
-            "units at each step": lambda arm: " > ".join(f"{n:,}" for n in arm.steps or ()),
-            "rate": lambda arm: _number(arm.rate),
-        }
-    if aggregation == "ratio":
-        return {
-            "numerator": lambda arm: f"{arm.sum:,.6g}",
-            "denominator": lambda arm: _number(arm.denominator),
-            "ratio": lambda arm: _number(arm.value),
-        }
-    return {
-        "events": lambda arm: f"{arm.events:,}",
-        aggregation: lambda arm: _number(arm.value),
-    }
+# -- which ------------------------------------------------------------------------------------
 
 
-def _comparison(comparison: Comparison | None, *, once: bool) -> tuple[str, ...]:
-    """Lift, interval and p-value at any time, and the fixed ones if there is room for them."""
-    if comparison is None:
-        return ("", "", "")
-    lift = comparison.relative_lift
-    return (
-        _number(comparison.difference) if lift is None else f"{lift:+.1%}",
-        *_interval(comparison.sequential),
-        *((f"[dim]{'  '.join(_interval(comparison.fixed))}[/]",) if once else ()),
-    )
+def _matches(key: bytes, experiment: str | None) -> bool:
+    """Whether a record of the results topic is of what was asked for."""
+    if experiment is None:
+        return True
+    name, _, version = key.decode().rpartition("|")
+    asked, _, only = experiment.partition("@")
+    return name == asked and only in {"", version}
 
 
-def _interval(found: Interval | None) -> tuple[str, str]:
-    if found is None:
-        return ("", "")
-    return (f"{found.low:+.3g} … {found.high:+.3g}", f"{found.p_value:.2g}")
+def _chosen(values: Values, experiment: str | None) -> Values:
+    """The runs that were asked for.
+
+    Raises:
+        UnknownSpecError: There are no results of that experiment.
+    """
+    chosen = {key: value for key, value in values.items() if _matches(key, experiment)}
+    if experiment is not None and not chosen:
+        runs = sorted(key.decode().replace("|", "@") for key in values)
+        known = f"there are {', '.join(runs)}" if runs else "there are none at all yet"
+        keys = {run.partition("@")[0] for run in runs}
+        near = nearest(experiment.partition("@")[0], keys) if keys else known
+        hint = known if experiment.partition("@")[0] in keys else near
+        raise UnknownSpecError(f"there are no results of {experiment!r}: {hint}")
+    return chosen
 
 
-def _arm(name: str, control: str) -> str:
-    return f"{name} [dim](control)[/]" if name == control != "control" else name
+# -- from where -------------------------------------------------------------------------------
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:,.5g}"
+async def _of_files(files: list[Path], settings: Settings) -> tuple[Values, dict[str, int]]:
+    settings = settings.model_copy(update={"bootstrap": None, "breaker_share": 1.0})
+    catalog = checked_catalog(settings.specs)
+    async with temporary_pipeline(settings, catalog) as pipeline:
+        with progress_bars() as progress:
+            await publish_files(pipeline, files, progress)
+            await drain(pipeline, progress)
+        found = [(decode_results(value), value) for value in await final_results(pipeline)]
+        dead = await dead_letters(pipeline)
+    return {f"{r.experiment}|{r.version}".encode(): value for r, value in found}, dead
+
+
+async def _kept(settings: Settings) -> Values:
+    async with KeptRecords(settings, ["results"]) as records:
+        return await _state(records)
+
+
+async def _state(records: KeptRecords) -> dict[bytes, bytes]:
+    values: dict[bytes, bytes] = {}
+    async for messages in records.kept():
+        for message in messages:
+            _take(values, message.key, message.value)
+    return dict(sorted(values.items()))
+
+
+def _take(values: dict[bytes, bytes], key: bytes | None, value: bytes | None) -> bool:
+    """Take a record in; whether that changes anything."""
+    if key is None or values.get(key) == value:
+        return False
+    if value is None:
+        del values[key]
+    else:
+        values[key] = value
+    return True
+
+
+# -- as it changes ----------------------------------------------------------------------------
+
+
+async def _watch(settings: Settings, experiment: str | None, *, as_json: bool) -> None:
+    """Until it is told to stop. Who waits for an experiment's first results may do so."""
+    async with KeptRecords(settings, ["results"]) as records:
+        show = _lines if as_json else _screen
+        watching = asyncio.create_task(show(_changes(records, experiment)))
+        await until_told_to_stop(watching)
+
+
+Change = tuple[Values, list[bytes]]
+"""What there is now, and the values that are new."""
+
+
+async def _changes(records: KeptRecords, experiment: str | None) -> AsyncIterator[Change]:
+    values = {k: v for k, v in (await _state(records)).items() if _matches(k, experiment)}
+    yield values, list(values.values())
+    async for messages in records.follow():
+        wanted = (m for m in messages if m.key is not None and _matches(m.key, experiment))
+        changed = {m.key for m in wanted if _take(values, m.key, m.value)}
+        if changed:
+            ordered = dict(sorted(values.items()))
+            yield ordered, [value for key, value in ordered.items() if key in changed]
+
+
+async def _lines(changes: AsyncIterator[Change]) -> None:
+    async for _, new in changes:
+        for value in new:
+            out.file.write(value.decode() + "\n")
+        out.file.flush()
+
+
+async def _screen(changes: AsyncIterator[Change]) -> None:
+    """The whole as it is now; where nobody looks at a screen, each change below the last."""
+    if not out.is_terminal:
+        async for _, new in changes:
+            show_results(new)
+        return
+    with Live(console=out, screen=True, auto_refresh=False, vertical_overflow="crop") as live:
+        async for values, _ in changes:
+            live.update(Group(*_parts(values.values())), refresh=True)
+
+
+def _parts(values: Iterable[bytes]) -> list[RenderableType]:
+    parts = [part for value in values for part in rendered(decode_results(value), out.width)]
+    return parts or ["no results yet"]
