@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
-from anabranch.specs import fields, traffic
+from anabranch.specs import fields, health, traffic
 from anabranch.specs.base import SpecModel, canonical
 from anabranch.specs.describe import field_texts, model_text
 from anabranch.specs.documents import KINDS
@@ -26,6 +26,7 @@ END = "<!-- end of the reference -->"
 _WORDS: list[tuple[Any, str]] = [
     (fields.Share, "number from 0 to 1"),
     (fields.Weight, "number, not negative"),
+    (health.Tolerance, "number, not negative"),
     (fields.Amount, "number"),
     (fields.Seconds, "seconds, or like `7d`"),
     (fields.Version, "version"),

@@ -110,6 +110,8 @@ overrides = having(
     version=versions,
     config=json_objects,
 )
+reactions = st.sampled_from(["alert", "pause"])
+guardrails = some(tolerance=weights, onBreach=reactions)
 metrics = st.one_of(
     having(
         {
@@ -119,11 +121,13 @@ metrics = st.one_of(
         property=ids,
         target=st.integers() | st.floats(-1e9, 1e9),
         direction=st.sampled_from(["increase", "decrease"]),
+        guardrail=guardrails,
         window=st.sampled_from([1, 3600, "7d", "90s", "12h"]),
     ),
     having(
         {"telemetryEvent": events, "aggregation": st.sampled_from(["count", "unique"])},
         direction=st.sampled_from(["increase", "decrease"]),
+        guardrail=guardrails,
     ),
 )
 
@@ -170,6 +174,8 @@ def experiments(draw: st.DrawFn) -> dict[str, Any]:
                     st.builds("{}:{}".format, st.sampled_from(["user", "session"]), ids), arms,
                     max_size=2,
                 ),
+                onBreach=reactions,
+                health=some(silence=st.sampled_from([1, "2h", "7d"]), errorBudget=shares),
                 status=st.sampled_from(["draft", "running", "paused", "completed", "retired"]),
             )
         ),

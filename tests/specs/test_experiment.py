@@ -216,7 +216,11 @@ def metric(**changes):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({"guardrail": {"max": 1}}, "successMetrics[0].guardrail: is not supported yet"),
+        ({"guardrail": {"max": 1}}, "successMetrics[0].guardrail.max: unknown field"),
+        (
+            {"guardrail": {"tolerance": -1}},
+            "successMetrics[0].guardrail.tolerance: must be a number that is not negative",
+        ),
         ({"aggregation": "mean"}, "successMetrics[0].aggregation: input should be 'count', 'avg'"),
         (
             {"aggregation": "count", "property": "value"},

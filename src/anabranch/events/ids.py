@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from mmh3 import mmh3_x64_128_digest
 
-__all__ = ["context_name", "output_hash", "output_ids"]
+__all__ = ["alert_id", "context_name", "output_hash", "output_ids"]
 
 
 def context_name(source: str, event_id: str) -> bytes:
@@ -48,3 +48,13 @@ def output_ids(context: bytes, run: bytes) -> tuple[bytes, bytes]:
     """Ids of the assignment and of the exposure, see :func:`output_hash`."""
     hashed = output_hash(context, run)
     return b"assignment-" + hashed, b"exposure-" + hashed
+
+
+def alert_id(*parts: object) -> str:
+    """``alert-`` and 32 hexadecimal digits: the same for the same parts.
+
+    The hash is murmur3 x64 128 of the parts, each after its length in bytes and a colon.
+    """
+    texts = [str(part).encode() for part in parts]
+    name = b"".join(b"%d:%b" % (len(text), text) for text in texts)
+    return "alert-" + hexlify(mmh3_x64_128_digest(name)).decode()

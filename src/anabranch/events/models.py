@@ -388,3 +388,37 @@ class Results(_Wire, omit_defaults=False):
     variants: list[VariantResult]
     srm: SampleRatio
     metrics: list[MetricResult]
+
+
+class Alert(_Wire, omit_defaults=False):
+    """Value of ``alerts``, keyed by experiment, or by event where no experiment is meant.
+
+    Told once when something begins, again when it is twice as bad, and once when it ends.
+
+    Attributes:
+        id: The same for the same alert, however often it is delivered.
+        kind: See docs/guardrails.md.
+        state: ``raised``, ``changed`` or ``resolved``.
+        at: RFC 3339; how far the figures reach, in event time.
+        since: RFC 3339; when it was raised.
+        message: The evidence in words.
+        evidence: The figures that led to it.
+        action: ``alert``; ``pause`` where the spec says so, of one that was just raised.
+        metric: Of which metric.
+        variant: Of which variant.
+        event: Of which telemetry event.
+    """
+
+    id: str
+    kind: str
+    state: str
+    at: str
+    since: str
+    message: str
+    evidence: dict[str, Any]
+    action: str = "alert"
+    experiment: str | msgspec.UnsetType = msgspec.UNSET
+    version: str | msgspec.UnsetType = msgspec.UNSET
+    metric: str | msgspec.UnsetType = msgspec.UNSET
+    variant: str | msgspec.UnsetType = msgspec.UNSET
+    event: str | msgspec.UnsetType = msgspec.UNSET

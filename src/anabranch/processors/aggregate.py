@@ -8,6 +8,7 @@ State of a task, whose partition holds whole experiments:
 ``r|exp@ver``                   cumulative: as-of, units, crossovers and moments by variant
 ``w|exp@ver|size|start``        a window: revision, final, exposures and cells by variant
 ``o|hour``                      windows that end in that hour (since the epoch) and are still open
+``h|exp@ver``                   health, see :mod:`anabranch.processors.alerts`
 ==============================  ================================================================
 
 A window closes when the watermark reaches its end plus the allowed lateness; all its cells are
@@ -33,7 +34,7 @@ from anabranch.errors import (
     UnknownExperimentError,
 )
 from anabranch.events.cloudevents import format_time
-from anabranch.events.models import Delta, MetricDelta
+from anabranch.events.models import Delta, MetricDelta, Results
 from anabranch.events.problems import explain
 from anabranch.metrics.exact import EXACT, Exact, from_text, text
 from anabranch.metrics.moments import Moments
@@ -41,6 +42,7 @@ from anabranch.metrics.plan import run_key
 from anabranch.metrics.sketch import add_bins
 from anabranch.metrics.watermark import watermark
 from anabranch.metrics.windows import DAY, HOUR, WindowSettings
+from anabranch.processors.alerts import Health
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
 from anabranch.processors.reports import EXPOSURES, Arm, metric_window, results
 from anabranch.specs import Catalog, ExperimentSpec
@@ -63,14 +65,14 @@ Cells = set[tuple[str, str]]
 
 
 class AggregateProcessor:
-    """Source ``deltas``; outputs ``metric-windows`` and ``results``.
+    """Source ``deltas``; outputs ``metric-windows``, ``results`` and ``alerts``.
 
     Args:
         catalog: The specs: what is compared with what, and how metrics add up.
         windows: Lateness, retention and idle time. (Sizes are what the deltas bring.)
 
     Counters: ``deltas``, ``window_revisions``, ``windows_closed``, ``windows_expired``,
-    ``late_window_updates``.
+    ``late_window_updates``, ``alerts``.
     """
 
     def __init__(self, catalog: Catalog, *, windows: WindowSettings | None = None) -> None:
@@ -86,6 +88,7 @@ class AggregateProcessor:
             task = {"clocks": {}, "watermark": None, "swept": None, "open": []}
             state.put(_TASK, task)
         work = _Work(self._windows, task, state, out)
+        health = Health(state, out)
         touched: dict[Names, ExperimentSpec] = {}
         for record in batch.sources["deltas"]:
             try:
@@ -97,6 +100,7 @@ class AggregateProcessor:
             work.clock(delta)
             if work.accumulate(delta):
                 touched[delta.experiment, delta.version] = spec
+            health.observe(delta)
             late = work.apply_windows(delta)
             if late:
                 out.count("late_window_updates", late)
@@ -105,7 +109,8 @@ class AggregateProcessor:
         for names, spec in touched.items():
             run = state.get(_run_state(names))
             if run is not None:
-                self._publish_results(spec, run, out)
+                found = self._publish_results(spec, run, out)
+                health.judge(spec, found, run["asOf"])
         work.revise()
         work.close()
         self._publish_windows(work, state, out)
@@ -172,7 +177,7 @@ class AggregateProcessor:
 
     # -- publishing ---------------------------------------------------------------------------
 
-    def _publish_results(self, spec: ExperimentSpec, run: dict[str, Any], out: Outputs) -> None:
+    def _publish_results(self, spec: ExperimentSpec, run: dict[str, Any], out: Outputs) -> Results:
         arms = {
             variant: Arm(
                 arm["units"],
@@ -182,7 +187,9 @@ class AggregateProcessor:
             for variant, arm in run["variants"].items()
         }
         key = f"{spec.key}|{spec.version}".encode()
-        out.send("results", key, self._encode(results(spec, arms, run["asOf"])))
+        found = results(spec, arms, run["asOf"])
+        out.send("results", key, self._encode(found))
+        return found
 
     def _publish_windows(self, work: _Work, state: State, out: Outputs) -> None:
         for (experiment, version, size, start), cells in sorted(work.changed.items()):

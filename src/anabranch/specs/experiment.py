@@ -27,6 +27,7 @@ from anabranch.specs.fields import (
     Version,
     Weight,
 )
+from anabranch.specs.health import Guardrail, Health, OnBreach
 from anabranch.specs.meta import Ref, duplicates
 from anabranch.specs.metric import (
     Aggregation,
@@ -57,7 +58,9 @@ __all__ = [
     "Denominator",
     "ExperimentRef",
     "ExperimentSpec",
+    "Guardrail",
     "HashAlgorithm",
+    "Health",
     "Holdout",
     "Identity",
     "Keep",
@@ -172,6 +175,11 @@ class ExperimentSpec(Spec):
     """Whether what a unit was given first holds on, whatever becomes of weights, rules, attributes
     and versions, until the salt changes: `unit`; with `person` a user also takes over what the
     session was given. Not kept when not given."""
+    on_breach: OnBreach = "alert"
+    """What is done when a guardrail is harmed or units come in other shares than planned: alert,
+    or pause, which pauses the experiment too. A guardrail may say otherwise."""
+    health: Health = Field(default_factory=Health)
+    """When its telemetry counts as silent or broken."""
     status: Status = Status.RUNNING
     """Where it is in its life: draft, running, paused, completed or retired."""
 

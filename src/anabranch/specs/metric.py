@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, model_validator
 
 from anabranch.specs.base import SpecModel
 from anabranch.specs.explain import wrong
 from anabranch.specs.fields import Amount, Key, Name, Seconds, Version
+from anabranch.specs.health import Guardrail
 from anabranch.specs.meta import duplicates
 
 __all__ = [
@@ -91,8 +91,6 @@ class Covariate(SpecModel):
 class SuccessMetric(SpecModel):
     """An outcome: a telemetry event and how its occurrences add up per variant."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {"guardrail": "bounds that must hold come later"}
-
     name: Name
     """What people call it; unique within the experiment."""
     telemetry_event: TelemetryEventRef
@@ -117,6 +115,8 @@ class SuccessMetric(SpecModel):
     """The value hoped for."""
     direction: Literal["increase", "decrease"] = "increase"
     """Which way is better."""
+    guardrail: Guardrail | None = None
+    """Makes it a metric that no variant may harm; ``{}`` tolerates none and raises an alert."""
     window: Seconds | None = None
     """Attribution window after the unit's first exposure, in seconds; no end when not given."""
     after: Seconds | None = None
