@@ -81,6 +81,7 @@ coverages = st.one_of(
 )
 fields = {
     "allocation": allocations,
+    "exclude": expressions,
     "coverage": coverages,
     "layer": st.sampled_from([None, {"key": "line", "end": 0.5}]),
     "holdout": st.sampled_from([[], {"key": "all", "share": 0.5}]),

@@ -315,6 +315,21 @@ def test_a_wrong_expression_is_refused_when_compiled() -> None:
         Plan(spec)
 
 
+def test_whom_an_experiment_excludes_gets_control_and_does_not_count() -> None:
+    spec = experiment(exclude="context.attributes?.staff || context.flags?.includes('bot')")
+    for who in ({"attributes": {"staff": True}}, {"flags": ["bot"]}):
+        found = evaluate(spec, user_id="1", **who)
+        assert (found.variant.id, found.enrolled, found.excluded) == ("control", False, True)
+    found = evaluate(spec, user_id="1", attributes={"staff": False})
+    assert (found.enrolled, found.excluded) == (True, False)
+    assert found.variant == evaluate(experiment(), user_id="1").variant
+
+
+def test_a_wrong_exclusion_is_refused_when_compiled() -> None:
+    with pytest.raises(SpecValidationError, match=r"^exclude: line 1"):
+        Plan(experiment(exclude="context.a = 1"))
+
+
 def test_the_draws_have_the_documented_salts() -> None:
     spec = targeted(
         {"variantId": "treatment", "percentage": 0.5},

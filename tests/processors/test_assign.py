@@ -370,6 +370,31 @@ async def test_rules_see_attributes():
     assert chosen(out) == {"user:ada": ("short", "targeted"), "user:bob": ("control", "control")}
 
 
+BOTS_AND_STAFF = "context.attributes.staff || context.attributes.agent?.includes('bot')"
+
+
+async def test_bots_and_people_of_the_house_get_control_and_are_neither_exposed_nor_uncounted():
+    spec = experiment(exclude=BOTS_AND_STAFF)
+    out = await bench(spec).run(
+        context("ada", attributes={"staff": True}),
+        context("crawler", attributes={"agent": "a bot"}),
+        context("bob", attributes={"agent": "a browser"}),
+        context("eve"),
+    )
+    assert chosen(out)["user:ada"] == chosen(out)["user:crawler"] == ("control", "control")
+    assert {r.json["unit"] for r in out.of("exposures")} == {"user:bob", "user:eve"}
+    assert out.counters["excluded_contexts"] == 2
+    alike = await bench(experiment()).run(context("bob"), context("eve"))
+    assert {u: v for u, v in chosen(out).items() if u in {"user:bob", "user:eve"}} == chosen(alike)
+
+
+async def test_an_exclusion_that_raises_leaves_nobody_out():
+    spec = experiment(exclude="context.attributes.a.b === 1")
+    out = await bench(spec).run(context("ada"))
+    assert len(out.of("exposures")) == out.counters["expression_errors"] == 1
+    assert "excluded_contexts" not in out.counters
+
+
 async def test_expressions_that_raise_are_counted():
     rules = [{"variantId": "short", "expression": "context.attributes.a.b === 1"}]
     spec = experiment(allocation={"type": "targeted", "rules": rules})

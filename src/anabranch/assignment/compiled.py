@@ -38,6 +38,7 @@ __all__ = [
     "Rule",
     "bounds",
     "compile_coverage",
+    "compile_exclude",
     "compile_gates",
     "compile_rules",
     "default_salt",
@@ -188,6 +189,20 @@ def compile_rules(spec: ExperimentSpec) -> tuple[Rule, ...]:
         variant = spec.variants_by_id[rule.variant_id]
         found.append(Rule(label, variant, expression, percentage, rule.policy))
     return tuple(found)
+
+
+def compile_exclude(spec: ExperimentSpec) -> Expression | None:
+    """Whom the experiment leaves out; None where it leaves nobody out.
+
+    Raises:
+        SpecValidationError: the expression is wrong; the message has its line and column.
+    """
+    if spec.exclude is None:
+        return None
+    try:
+        return compile_expression(spec.exclude)
+    except ExpressionError as error:
+        raise SpecValidationError(f"exclude: {error}") from error
 
 
 def milliseconds(moment: Moment) -> int:

@@ -30,6 +30,7 @@ class Evaluation(msgspec.Struct, frozen=True, gc=False):
         detail: For people: why the unit is not enrolled, which rules could not be decided.
         undecided: Keys of policies that could not be decided; their rules did not match.
         expression_errors: Rules whose expression raised; they did not match.
+        excluded: The experiment's ``exclude`` matched: a bot, somebody of the house.
     """
 
     variant: Variant
@@ -42,3 +43,4 @@ class Evaluation(msgspec.Struct, frozen=True, gc=False):
     detail: tuple[str, ...] = ()
     undecided: tuple[str, ...] = ()
     expression_errors: int = 0
+    excluded: bool = False

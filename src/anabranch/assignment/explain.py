@@ -36,7 +36,7 @@ class Step:
 
     Attributes:
         name: The field it comes from: ``status``, ``unit``, ``forced``, ``schedule``,
-            ``holdout[0]``, ``layer``, ``coverage``, ``prerequisites[0]``.
+            ``holdout[0]``, ``layer``, ``coverage``, ``exclude``, ``prerequisites[0]``.
         outcome: ``stopped`` by the first of them that is, the unit gets control.
         why: In words.
         facts: What it looked at.
@@ -165,6 +165,9 @@ class _Explainer:
         unit = unit_of(plan.spec.unit, context)
         steps = [*_before_draws(plan, context, unit, self._now), *self._draws(plan, unit)]
         open_ = all(step.outcome == "passed" for step in steps)
+        if plan.exclude is not None:
+            steps.append(_exclusion(plan, context, open_=open_))
+            open_ = steps[-1].outcome != "stopped" and open_
         for i, (needed, first) in enumerate(
             zip(plan.spec.prerequisites, plan.prerequisites, strict=True)
         ):
@@ -336,6 +339,17 @@ def _before_draws(
     schedule = {} if spec.schedule is None else canonical(spec.schedule)
     inside = "always" if spec.schedule is None else "inside"
     return [*steps, Step("schedule", "stopped" if why else "passed", why or inside, schedule)]
+
+
+def _exclusion(plan: Plan, context: ExperimentContext, *, open_: bool) -> Step:
+    if not open_:
+        return Step("exclude", "not reached", "something before it stopped the unit")
+    why = plan.excludes(context.asking_for(plan.key, context.version).mapping)
+    if isinstance(why, ExpressionError):
+        return Step("exclude", "passed", f"leaves nobody out, it raised: {why}")
+    return Step(
+        "exclude", "passed" if why is None else "stopped", why or "the expression does not match"
+    )
 
 
 def _unreached(rule: Rule) -> RuleStep:

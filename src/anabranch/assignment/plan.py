@@ -5,17 +5,18 @@ In this order, the first that applies decides:
 1. status: only a running experiment enrols, and a draft that is asked for by name may force;
 2. unit: without one of the identities nobody is enrolled;
 3. forced: a unit forced to a variant gets it, and does not count;
-4. schedule; 5. holdouts; 6. layer; 7. coverage; 8. prerequisites: outside any of them, control;
-9. allocation: rules in order, each by expression, percentage and policy, then the fallback; or
+4. schedule; 5. holdouts; 6. layer; 7. coverage; 8. exclusion; 9. prerequisites: outside any of
+   them, control;
+10. allocation: rules in order, each by expression, percentage and policy, then the fallback; or
    the split.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from mmh3 import mmh3_32_uintdigest
 
@@ -24,6 +25,7 @@ from anabranch.assignment.compiled import (
     Moment,
     bounds,
     compile_coverage,
+    compile_exclude,
     compile_gates,
     compile_rules,
     default_salt,
@@ -71,7 +73,8 @@ class Plan:
 
     Attributes:
         needs_policy: Whether some policy may have to be asked, a prerequisite's included.
-        reads_more: Whether rules or prerequisites may look at more than the identities.
+        reads_more: Whether rules, prerequisites or an exclusion may look at more than the
+            identities.
 
     Raises:
         SpecValidationError: an expression is wrong; the message has its path, line and column.
@@ -89,6 +92,7 @@ class Plan:
         "coverage",
         "digest",
         "enrols",
+        "exclude",
         "forced",
         "gates",
         "key",
@@ -122,7 +126,8 @@ class Plan:
         missing = len(spec.prerequisites) - len(prerequisites)
         self.prerequisites: tuple[Plan | None, ...] = (*prerequisites, *[None] * missing)
         self.rules = compile_rules(spec)
-        self.reads_more = bool(self.rules or self.prerequisites)
+        self.exclude = compile_exclude(spec)
+        self.reads_more = bool(self.rules or self.prerequisites or self.exclude is not None)
         self._open = self.enrols and not (
             self.forced or self.schedule or self.gates or self.coverage
         )
@@ -201,6 +206,17 @@ class Plan:
         detail: tuple[str, ...] = ()
         undecided: tuple[str, ...] = ()
         errors = 0
+        if context.experiment is None:  # asked of every running experiment, so of this one too
+            values = {**context.mapping, "experiment": self.key}
+        else:
+            values = context.mapping
+        if self.exclude is not None:
+            why = self.excludes(values)
+            if isinstance(why, ExpressionError):
+                errors += 1
+                detail += (f"exclude leaves nobody out, it raised: {why}",)
+            elif why is not None:
+                return self._outsider(self.spec.control, "control", unit, why, excluded=True)
         for needed, plan in zip(self.spec.prerequisites, self.prerequisites, strict=True):
             first = None
             if plan is not None:
@@ -210,10 +226,6 @@ class Plan:
             why = unmet(needed, first)
             if why is not None:
                 return self._outsider(self.spec.control, "control", unit, why, undecided, errors)
-        if context.experiment is None:  # asked of every running experiment, so of this one too
-            values = {**context.mapping, "experiment": self.key}
-        else:
-            values = context.mapping
         for rule in self.rules:
             if rule.expression is not None:
                 try:
@@ -286,6 +298,19 @@ class Plan:
                 return unit
         return self._outsider(self.spec.control, "control", unit, why)
 
+    def excludes(self, values: Mapping[str, Any]) -> str | ExpressionError | None:
+        """Why the experiment leaves the context out; None where it does not.
+
+        An expression that raises leaves nobody out: the error is given back.
+        """
+        if self.exclude is None:
+            return None
+        try:
+            found = self.exclude.test(values)
+        except ExpressionError as error:
+            return error
+        return "the experiment excludes whom its expression matches" if found else None
+
     def outside_schedule(self, now: Moment | None) -> str | None:
         """Why the moment lies outside the schedule; None where it lies inside."""
         if self.schedule is None:
@@ -322,6 +347,8 @@ class Plan:
         why: str,
         undecided: tuple[str, ...] = (),
         errors: int = 0,
+        *,
+        excluded: bool = False,
     ) -> Evaluation:
         return Evaluation(
             variant,
@@ -334,6 +361,7 @@ class Plan:
             (why,),
             undecided,
             errors,
+            excluded,
         )
 
     def _fallback(

@@ -43,8 +43,8 @@ class AssignProcessor:
         keep_ms: What a unit keeps is forgotten so long after it was last asked for, by event time.
 
     Counters: ``contexts``, ``assignments``, ``exposures``, ``repeated_exposures``,
-    ``assignments_without_unit``, ``undecided_policies``, ``expression_errors``, ``claims``,
-    ``kept_assignments``, ``forgotten_units``.
+    ``assignments_without_unit``, ``undecided_policies``, ``expression_errors``,
+    ``excluded_contexts``, ``claims``, ``kept_assignments``, ``forgotten_units``.
 
     Raises:
         SpecValidationError: An expression of an experiment is wrong.

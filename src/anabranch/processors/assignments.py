@@ -78,6 +78,7 @@ class Writer:
         "_claims",
         "_dedupe_ms",
         "_errors",
+        "_excluded",
         "_exposures",
         "_out",
         "_repeated",
@@ -93,6 +94,7 @@ class Writer:
         self._exposures: list[Output] = []
         self._claims: list[Output] = []
         self._repeated = self._unitless = self._undecided = self._errors = 0
+        self._excluded = 0
 
     def write(
         self, event: Context, targets: Sequence[Target], evaluations: Sequence[Evaluation]
@@ -116,6 +118,7 @@ class Writer:
             if evaluation.detail:
                 self._undecided += len(evaluation.undecided)
                 self._errors += evaluation.expression_errors
+                self._excluded += evaluation.excluded
             if target.keep is not None and evaluation.enrolled:
                 self._claim(event, target, evaluation, target.keep)
                 continue
@@ -198,6 +201,7 @@ class Writer:
             ("assignments_without_unit", self._unitless),
             ("undecided_policies", self._undecided),
             ("expression_errors", self._errors),
+            ("excluded_contexts", self._excluded),
         ):
             if n:
                 out.count(name, n)

@@ -21,6 +21,7 @@ from anabranch.specs.allocation import (
 from anabranch.specs.base import SpecModel
 from anabranch.specs.explain import Path, nearest, wrong
 from anabranch.specs.fields import (
+    Expression,
     Id,
     JsonObject,
     Key,
@@ -169,6 +170,10 @@ class ExperimentSpec(Spec):
     """Other experiments that a unit must be enrolled in."""
     schedule: Schedule | None = None
     """When it takes traffic; always when not given."""
+    exclude: Expression | None = None
+    """JavaScript subset over ``context``: whom it leaves out, bots and people of the house. They
+    get control and are not exposed, so nothing of theirs is measured; one that raises leaves nobody
+    out."""
     forced: dict[str, Id] = Field(default_factory=dict)
     """Unit, as in ``user:123``, to variant id, for quality assurance."""
     keep: Keep | None = None
