@@ -22,6 +22,7 @@ PAGES = [
     "docs/README.md",
     "docs/development.md",
     "docs/lifecycle.md",
+    "docs/metrics.md",
 ]
 
 

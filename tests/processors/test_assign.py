@@ -103,7 +103,12 @@ async def test_a_context_is_assigned_and_exposed():
     assert assignment.key == f"user:{user}|shop.checkout".encode()
     assert exposure.key == f"user:{user}".encode()
     assert (assignment.timestamp, exposure.timestamp) == (NOW, NOW)
-    assert out.counters == {"contexts": 1, "assignments": 1, "exposures": 1}
+    assert out.counters == {
+        "contexts": 1,
+        "assignments": 1,
+        "exposures": 1,
+        "evaluations:random": 1,
+    }
 
 
 async def test_outputs_are_cloud_events_with_the_contexts_time():

@@ -177,7 +177,7 @@ async def test_what_it_comes_to_is_one_assignment_and_one_exposure_of_the_contex
     told = {k: v for k, v in out.of("assignments")[0].json.items() if k != "digest"}
     assert told == {k: v for k, v in expected.of("assignments")[0].json.items() if k != "digest"}
     assert out.counters == {
-        "contexts": 1, "claims": 3, "assignments": 1, "exposures": 1
+        "contexts": 1, "claims": 3, "assignments": 1, "exposures": 1, "evaluations:random": 1
     }  # fmt: skip
 
 

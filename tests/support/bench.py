@@ -51,6 +51,7 @@ class Collected:
     records: list[Out] = field(default_factory=list)
     dead: list[tuple[Record, BaseException]] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
+    levels: dict[str, int] = field(default_factory=dict)
 
     def send(self, topic, key, value, headers=(), timestamp=None) -> None:
         self.records.append(Out(topic, key, value, headers, timestamp))
@@ -64,6 +65,9 @@ class Collected:
 
     def count(self, name, n=1) -> None:
         self.counters[name] = self.counters.get(name, 0) + n
+
+    def level(self, name, value) -> None:
+        self.levels[name] = value
 
     def of(self, topic: str) -> list[Out]:
         return [r for r in self.records if r.topic == topic]

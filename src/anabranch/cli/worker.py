@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -27,6 +28,7 @@ from anabranch.runtime.process import settle
 from anabranch.settings import Settings, load_settings
 from anabranch.topology import Names, StageShape, choose_stages, topics_of
 from anabranch.web.health import health_app
+from anabranch.web.metrics.worker import WorkerMetrics
 from anabranch.web.server import serving
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ def worker(
     partitions: options.Partitions = None,
     health: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="Serve /livez and /readyz there"),
+        typer.Option(metavar="HOST:PORT", help="Serve /livez, /readyz and /metrics there"),
     ] = None,
 ) -> None:
     """Run stages against Kafka until SIGTERM or SIGINT; add workers up to the partitions."""
@@ -91,10 +93,19 @@ async def _health(
     if not port.isdigit():
         raise SettingsError(f"--health {address!r} is no address: write HOST:PORT")
     app = health_app(
-        lambda: running.hosts, lambda: running.ready, refused=lambda: map(str, live.refused)
+        lambda: running.hosts,
+        lambda: running.ready,
+        refused=lambda: map(str, live.refused),
+        metrics=WorkerMetrics(
+            lambda: running.hosts,
+            clock=time.time,
+            monotonic=time.monotonic,
+            catalog=lambda: live.catalog,
+            refused=lambda: len(live.refused),
+        ),
     )
     async with serving(app, host or "127.0.0.1", int(port)) as served:
-        log.info("health: %s/livez, %s/readyz", served, served)
+        log.info("health: %s/livez, %s/readyz, %s/metrics", served, served, served)
         yield
 
 

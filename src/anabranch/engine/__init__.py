@@ -12,7 +12,8 @@ from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll, Port
 from anabranch.engine.stage import Stage, TaskSettings
 from anabranch.engine.state import BatchState, Changes, LruCache, MemoryStore
-from anabranch.engine.task import Task, TaskStats
+from anabranch.engine.stats import TaskStats
+from anabranch.engine.task import Task
 
 __all__ = [
     "BatchState",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from anabranch.engine.store import INTERNAL
+from anabranch.engine.store import INTERNAL, Size
 from anabranch.errors import FencedError
 
 __all__ = ["DiskStore"]
@@ -165,6 +165,13 @@ class DiskStore:
             (INTERNAL, bytes([INTERNAL[0] + 1])),
         ).fetchone()[0]
         return count
+
+    def size(self) -> Size:
+        pages, free, of = (
+            self._db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return Size(bytes=(pages - free) * of)
 
     def snapshot(self) -> dict[bytes, bytes]:
         rows = self._db.execute("SELECT key, value FROM state")

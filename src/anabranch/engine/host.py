@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 
 from anabranch.engine.port import Port
 from anabranch.engine.stage import Stage, TaskSettings
+from anabranch.engine.stats import TaskStats
 from anabranch.engine.task import Task
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,10 @@ class StageHost:
         make_port: Partition to the runtime's port for it.
         logical: Physical source topic to logical name.
         settings: Passed to every task.
+        stats: Of the host before, to go on from.
+
+    Attributes:
+        stats: Partition to what its tasks have done here, of those that moved away too.
     """
 
     def __init__(
@@ -36,8 +41,10 @@ class StageHost:
         logical: dict[str, str],
         settings: TaskSettings | None = None,
         clock: Callable[[], float] = time.time,
+        stats: dict[int, TaskStats] | None = None,
     ) -> None:
         self.stage = stage
+        self.stats: dict[int, TaskStats] = {} if stats is None else stats
         self.tasks: dict[int, Task] = {}
         self._owned: frozenset[int] = frozenset()
         self._make_port = make_port
@@ -119,6 +126,7 @@ class StageHost:
             owned=lambda: partition in self._owned,
             settings=self._settings,
             clock=self._clock,
+            stats=self.stats.setdefault(partition, TaskStats()),
         )
         self.tasks[partition] = task
         task.start()

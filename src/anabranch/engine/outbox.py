@@ -25,14 +25,19 @@ class Outbox:
 
     Args:
         logical: Physical source topic to logical name, to find the dead letters of a record.
+
+    Attributes:
+        sizes: Logical topic to bytes, told by a port that knows them.
     """
 
-    __slots__ = ("_logical", "counters", "reasons", "topics")
+    __slots__ = ("_logical", "counters", "levels", "reasons", "sizes", "topics")
 
     def __init__(self, logical: dict[str, str]) -> None:
         self._logical = logical
         self.topics: dict[str, list[Entry]] = {}
         self.counters: dict[str, int] = {}
+        self.levels: dict[str, int] = {}
+        self.sizes: dict[str, int] = {}
         self.reasons: Counter[str] = Counter()
 
     def send(
@@ -72,6 +77,9 @@ class Outbox:
 
     def count(self, name: str, n: int = 1) -> None:
         self.counters[name] = self.counters.get(name, 0) + n
+
+    def level(self, name: str, value: int) -> None:
+        self.levels[name] = value
 
 
 def error_headers(record: Record, error: BaseException) -> Iterable[tuple[str, bytes]]:

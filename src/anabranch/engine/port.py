@@ -58,6 +58,10 @@ class Port(Protocol):
         """
         ...
 
+    def ends(self) -> Mapping[str, int]:
+        """Logical source to where what may be read ended when last heard of; may lack some."""
+        ...
+
     async def commit(
         self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]
     ) -> int | None:

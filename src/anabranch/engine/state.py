@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import orjson
 
-from anabranch.engine.store import INTERNAL, Store
+from anabranch.engine.store import INTERNAL, Size, Store
 
 __all__ = ["BatchState", "Changes", "LruCache", "MemoryStore"]
 
@@ -61,6 +61,9 @@ class MemoryStore:
 
     def __len__(self) -> int:
         return sum(not key.startswith(INTERNAL) for key in self._data)
+
+    def size(self) -> Size:
+        return Size(entries=len(self._data))
 
     def snapshot(self) -> dict[bytes, bytes]:
         return {key: self._data[key] for key in self.keys()}

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["INTERNAL", "Store"]
+__all__ = ["INTERNAL", "Size", "Store"]
 
 INTERNAL = b"\0"
 """Keys that begin with it are the engine's own: walks and snapshots leave them out."""
+
+
+class Size(NamedTuple):
+    """How large a store is, as far as it can say so at once."""
+
+    entries: int | None = None
+    bytes: int | None = None
 
 
 class Store(Protocol):
@@ -49,6 +56,10 @@ class Store(Protocol):
         ...
 
     def __len__(self) -> int: ...
+
+    def size(self) -> Size:
+        """In constant time, for the metrics."""
+        ...
 
     def snapshot(self) -> dict[bytes, bytes]:
         """A copy, for inspection and tests."""

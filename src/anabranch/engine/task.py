@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from inspect import isawaitable
 
 from anabranch.engine import ordering
@@ -16,6 +15,7 @@ from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll, Port
 from anabranch.engine.stage import Stage, TaskSettings
 from anabranch.engine.state import BatchState, Changes, LruCache, MemoryStore
+from anabranch.engine.stats import TaskStats
 from anabranch.engine.store import Store
 from anabranch.errors import (
     FencedError,
@@ -42,21 +42,6 @@ _UNKNOWN_TO_SPECS = {
 """Reasons of dead letters that newer specs may do away with."""
 
 
-@dataclass(slots=True)
-class TaskStats:
-    """What a task has done since it was made; only committed work is counted."""
-
-    batches: int = 0
-    records: int = 0
-    dead_letters: int = 0
-    failures: int = 0
-    pauses: int = 0
-    fenced: int = 0
-    opened: int = 0
-    restored: int = 0
-    counters: dict[str, int] = field(default_factory=dict)
-
-
 class Task:
     """Runs a stage's processor over one partition until it is stopped.
 
@@ -69,6 +54,7 @@ class Task:
             current membership, or two owners would fence each other for ever.
         settings: Time-outs and retries.
         clock: Wall clock in seconds since the epoch.
+        stats: What earlier tasks of the partition have done, to go on from.
 
     Attributes:
         ready: Set while the task is open.
@@ -86,10 +72,11 @@ class Task:
         owned: Callable[[], bool],
         settings: TaskSettings | None = None,
         clock: Callable[[], float] = time.time,
+        stats: TaskStats | None = None,
     ) -> None:
         self.stage = stage
         self.partition = partition
-        self.stats = TaskStats()
+        self.stats = TaskStats() if stats is None else stats
         self.ready = asyncio.Event()
         self.progressed_at = time.monotonic()
         self.paused: str | None = None
@@ -158,6 +145,16 @@ class Task:
         """The committed state, for inspection."""
         return self._store
 
+    @property
+    def lag(self) -> dict[str, int]:
+        """Logical source to records not committed yet, of the sources whose end is known."""
+        at = self._positions
+        return {
+            source: max(0, end - at[source])
+            for source, end in self._port.ends().items()
+            if source in at
+        }
+
     async def wait_open(self) -> None:
         """Until the task is open.
 
@@ -223,6 +220,7 @@ class Task:
                 await self._close()
 
     async def _open(self) -> None:
+        began = time.monotonic()
         await self._port.open()
         self._store = store = self.stage.make_store(self.partition)
         restored = await self._port.restore(store, self._progress)
@@ -237,6 +235,7 @@ class Task:
         self._positions = dict(await self._port.positions())
         self.stats.opened += 1
         self.stats.restored += restored
+        self.stats.restoring += time.monotonic() - began
         self.ready.set()
         log.debug("%r opened, %d changelog records, %d keys", self, restored, len(store))
 
@@ -264,10 +263,12 @@ class Task:
         batch, rest = _split(polled, self._limit, in_step=self.stage.in_step)
         outbox = Outbox(self._logical)
         state = BatchState(self._store)
+        began = time.perf_counter()
         try:
             try:
                 await self._process(batch, state, outbox)
                 changes = self._mark(state.seal())
+                processed = time.perf_counter()
             except Exception as error:
                 raise ProcessingError(f"{type(error).__name__}: {error}") from error
             if await self._outdated(outbox):
@@ -290,6 +291,7 @@ class Task:
             self._marked = True
         self._cache.apply()
         self._committed(batch, rest, outbox)
+        self.stats.timed(processed - began, time.perf_counter() - processed)
 
     async def _next(self) -> dict[str, Sequence[Record]] | None:
         """What is held back; where sources are read in step, with what came after it."""
@@ -373,12 +375,7 @@ class Task:
     ) -> None:
         self._worked_at = time.monotonic()
         self._positions |= _positions(batch)
-        stats = self.stats
-        stats.batches += 1
-        stats.records += _count(batch)
-        stats.dead_letters += outbox.dead
-        for name, n in outbox.counters.items():
-            stats.counters[name] = stats.counters.get(name, 0) + n
+        self.stats.committed(batch, outbox)
         self._held = rest
         self._attempts = 0
         self.paused = None

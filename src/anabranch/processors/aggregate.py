@@ -346,6 +346,8 @@ class _Work:
             task["clocks"], self._settings.idle_ms, live=self._live, before=self.before
         )
         task["watermark"] = reached
+        if reached is not None:
+            self._out.level("watermark", reached)
         if reached is None or reached == self.before:
             return
         limit = reached - self._settings.lateness_ms

@@ -44,7 +44,8 @@ class AssignProcessor:
 
     Counters: ``contexts``, ``assignments``, ``exposures``, ``repeated_exposures``,
     ``assignments_without_unit``, ``undecided_policies``, ``expression_errors``,
-    ``excluded_contexts``, ``claims``, ``kept_assignments``, ``forgotten_units``.
+    ``excluded_contexts``, ``claims``, ``kept_assignments``, ``forgotten_units``, and
+    ``evaluations:REASON`` of the assignments.
 
     Raises:
         SpecValidationError: An expression of an experiment is wrong.

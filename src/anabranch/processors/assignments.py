@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
@@ -81,6 +82,7 @@ class Writer:
         "_excluded",
         "_exposures",
         "_out",
+        "_reasons",
         "_repeated",
         "_undecided",
         "_unitless",
@@ -93,6 +95,7 @@ class Writer:
         self._assignments: list[Output] = []
         self._exposures: list[Output] = []
         self._claims: list[Output] = []
+        self._reasons: list[str] = []
         self._repeated = self._unitless = self._undecided = self._errors = 0
         self._excluded = 0
 
@@ -122,6 +125,7 @@ class Writer:
             if target.keep is not None and evaluation.enrolled:
                 self._claim(event, target, evaluation, target.keep)
                 continue
+            self._reasons.append(evaluation.reason)
             variant = evaluation.variant.id
             before, after = target.made.get((variant, evaluation.reason)) or target.make(evaluation)
             run = target.run
@@ -205,6 +209,8 @@ class Writer:
         ):
             if n:
                 out.count(name, n)
+        for reason, n in Counter(self._reasons).items():
+            out.count(f"evaluations:{reason}", n)
 
 
 def _require_unit(event: Context, targets: Sequence[Target]) -> None:

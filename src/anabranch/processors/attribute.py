@@ -126,7 +126,7 @@ class AttributeProcessor:
         exposures, exposed_until = self._exposures(batch, out)
         observations, observed_until = self._observations(batch, out)
         stream_time = self._advance(
-            task, {"exposures": exposed_until, "observations": observed_until}
+            task, {"exposures": exposed_until, "observations": observed_until}, out
         )
         if stream_time is None:
             return
@@ -232,7 +232,9 @@ class AttributeProcessor:
 
     # -- event time ---------------------------------------------------------------------------
 
-    def _advance(self, task: dict[str, Any], until: dict[str, int | None]) -> int | None:
+    def _advance(
+        self, task: dict[str, Any], until: dict[str, int | None], out: Outputs
+    ) -> int | None:
         """Move the sources' clocks and the watermark; the watermark."""
         clocks: dict[str, int] = task["clocks"]
         live = set()
@@ -242,6 +244,8 @@ class AttributeProcessor:
                 clocks[source] = max(clocks.get(source, time), time)
         reached = watermark(clocks, self._windows.idle_ms, live=live, before=task["watermark"])
         task["watermark"] = reached
+        if reached is not None:
+            out.level("watermark", reached)
         return reached
 
     # -- forgetting ---------------------------------------------------------------------------

@@ -84,7 +84,15 @@ class Outputs(Protocol):
         ...
 
     def count(self, name: str, n: int = 1) -> None:
-        """Add to the stage's counter ``name`` (snake_case, no unit suffix) once committed."""
+        """Add to the stage's counter ``name`` once committed.
+
+        Snake_case, no unit suffix; what is counted by kind has the kind after a colon, as in
+        ``evaluations:random``. :mod:`anabranch.web.metrics.registry` says what each one means.
+        """
+        ...
+
+    def level(self, name: str, value: int) -> None:
+        """Say how high something is that rises and falls, such as the watermark, once committed."""
         ...
 
 

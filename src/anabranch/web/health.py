@@ -1,4 +1,4 @@
-"""Health of a worker over HTTP: ``/livez`` whether to restart it, ``/readyz`` whether it works.
+"""A worker over HTTP: ``/livez`` whether to restart it, ``/readyz`` whether it works, ``/metrics``.
 
 A worker that waits for its broker is alive but not ready: restarting it would mend nothing. One
 whose tasks have made no progress for long, not even waiting, is hung.
@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from anabranch.engine import StageHost
+from anabranch.web.metrics import CONTENT_TYPE, Sample, render
 
 __all__ = ["health_app", "health_report"]
 
@@ -29,6 +30,7 @@ def health_app(
     clock: Callable[[], float] = time.monotonic,
     *,
     refused: Callable[[], Iterable[str]] = tuple,
+    metrics: Callable[[], Iterable[Sample]] = tuple,
 ) -> Starlette:
     """The endpoints over a worker's hosts.
 
@@ -37,6 +39,7 @@ def health_app(
         ready: Whether the groups have settled and every partition is open.
         clock: The monotonic clock that tasks note their progress by.
         refused: Specs on the topic that do not hold, each with its place and the reason.
+        metrics: What ``/metrics`` answers.
     """
 
     async def livez(_: Request) -> JSONResponse:
@@ -48,7 +51,16 @@ def health_app(
         report["refusedSpecs"] = list(refused())
         return JSONResponse(report, 200 if report["status"] == "ready" else 503)
 
-    return Starlette(routes=[Route("/livez", livez), Route("/readyz", readyz)])
+    async def samples(_: Request) -> Response:
+        return Response(render(metrics()), media_type=CONTENT_TYPE)
+
+    return Starlette(
+        routes=[
+            Route("/livez", livez),
+            Route("/readyz", readyz),
+            Route("/metrics", samples),
+        ]
+    )
 
 
 def health_report(hosts: Sequence[StageHost], *, ready: bool, now: float) -> dict[str, Any]:

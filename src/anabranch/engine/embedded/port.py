@@ -101,6 +101,11 @@ class EmbeddedPort:
     async def positions(self) -> Mapping[str, int]:
         return dict(self._at)
 
+    def ends(self) -> Mapping[str, int]:
+        return {
+            source: self._log.end(self._physical(source), self._partition) for source in self._at
+        }
+
     async def commit(
         self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]
     ) -> int | None:

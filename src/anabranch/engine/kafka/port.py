@@ -206,6 +206,14 @@ class KafkaPort:
         consumer = self._open_consumer()
         return {source: await consumer.position(tp) for source, tp in self._sources.items()}
 
+    def ends(self) -> Mapping[str, int]:
+        """As the last answers to fetches said; nothing is asked of a broker."""
+        consumer = self._consumer
+        if consumer is None or consumer.assignment() != set(self._sources.values()):
+            return {}
+        known = {source: consumer.last_stable_offset(tp) for source, tp in self._sources.items()}
+        return {source: end for source, end in known.items() if end is not None and end >= 0}
+
     async def commit(
         self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]
     ) -> int | None:
@@ -243,14 +251,17 @@ class KafkaPort:
         built: dict[TopicPartition, list[BatchBuilder]] = {}
         for logical, entries in outbox.topics.items():
             topic = self._physical(logical)
-            built |= partition_batches(
+            made = partition_batches(
                 producer, topic, self._counts[topic], entries, keyless=self._partition
             )
+            outbox.sizes[logical] = sum(batch.size() for ready in made.values() for batch in ready)
+            built |= made
         if changes and self._stage.changelog is not None:
             tp = TopicPartition(self._physical(self._stage.changelog), self._partition)
             built[tp] = full_batches(
                 producer, [(key, value, [], None) for key, value in changes.items()]
             )
+            outbox.sizes[self._stage.changelog] = sum(batch.size() for batch in built[tp])
         return built
 
     async def _send(

@@ -17,6 +17,7 @@ from anabranch.engine.kafka import _private, access
 from anabranch.engine.kafka.client import KafkaClient
 from anabranch.engine.kafka.port import KafkaPort
 from anabranch.engine.stage import Stage, TaskSettings
+from anabranch.engine.stats import TaskStats
 from anabranch.errors import EngineError, StateFormatError
 
 log = logging.getLogger(__name__)
@@ -141,6 +142,7 @@ class _Member:
         self._stopping = asyncio.Event()
         self._assigned = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
+        self._stats: dict[int, TaskStats] = {}
         self.host = self._new_host()
 
     def _new_host(self) -> StageHost:
@@ -156,6 +158,7 @@ class _Member:
             logical={self._physical(source): source for source in self._stage.sources},
             settings=self._settings,
             clock=self._clock,
+            stats=self._stats,
         )
 
     def start(self) -> None:
