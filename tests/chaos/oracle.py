@@ -227,7 +227,8 @@ def add_up(
     """Every run that somebody was exposed to, by ``experiment@version``.
 
     An event counts from its unit's first exposure on, within the metric's window, if the unit saw
-    one variant only; an event that came several times is one.
+    one variant only, until the unit is shown a newer version; an event that came several times is
+    one.
 
     Args:
         catalog: With every version.
@@ -258,6 +259,10 @@ def add_up(
             continue
         (variant,) = variants
         since = first[run_name, unit]
+        versions = [one.version for one in catalog.experiments.versions(run.spec.key)]
+        newer = versions[versions.index(run.spec.version) + 1 :]
+        later = [first.get((f"{run.spec.key}@{version}", unit)) for version in newer]
+        until = min((time for time in later if time is not None), default=None)
         run.units[variant].add(unit)
         for size in sizes:
             window = run.windows[variant, "$exposures", size, since - since % size]
@@ -265,7 +270,7 @@ def add_up(
             window.values.append(Decimal(1))
         for metric in run.spec.success_metrics:
             for event in events[unit]:
-                value = _counted(metric, event, since)
+                value = _counted(metric, event, since, until)
                 if value is None:
                     continue
                 cells = [run.metrics[variant, metric.name]]
@@ -279,8 +284,10 @@ def add_up(
     return runs
 
 
-def _counted(metric: SuccessMetric, event: Input, since: int) -> Decimal | None:
+def _counted(metric: SuccessMetric, event: Input, since: int, until: int | None) -> Decimal | None:
     """What the event adds to the metric; None where it does not count."""
+    if until is not None and event.time >= until:
+        return None
     if event.data["name"] != metric.telemetry_event.key or event.time < since:
         return None
     if metric.window is not None and event.time >= since + metric.window * 1000:
