@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from anabranch.assignment.compat import (
     ForeignDraw,
@@ -107,6 +107,21 @@ class Rule:
     expression: Expression | None
     percentage: Draw | ForeignDraw | None
     policy: PolicyRef | None
+
+    def admits(self, unit: str, values: dict[str, Any]) -> bool:
+        """Whether expression and percentage let the unit in.
+
+        Raises:
+            ExpressionError: the expression does, so that the rule does not match.
+        """
+        expression, percentage = self.expression, self.percentage
+        return (expression is None or expression.test(values)) and (
+            percentage is None or percentage.inside(unit)
+        )
+
+    def told(self, error: ExpressionError) -> str:
+        """Why the rule does not match."""
+        return f"{self.label}.expression does not match, it raised: {error}"
 
 
 def default_salt(spec: ExperimentSpec) -> str:

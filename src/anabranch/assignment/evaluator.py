@@ -61,6 +61,8 @@ class ExperimentEvaluator:
         self._wait_for = wait_for
         self._clock = clock
         self._plans: dict[str, Plan] = dict(plans or {})
+        self._current_plans: dict[str | None, Plan] = {}
+        self._revision = registry.revision
 
     @property
     def plans(self) -> Mapping[str, Plan]:
@@ -88,8 +90,19 @@ class ExperimentEvaluator:
         """
         if not isinstance(context, ExperimentContext):
             context = ExperimentContext.from_mapping(context)
-        spec = self._find(context)
-        return None if spec is None else await self.evaluate(self.plan(spec), context, now)
+        if now is None and self._clock is not None:
+            now = self._clock()
+        plan = None
+        if context.version is None and self.registry.revision == self._revision:
+            plan = self._current_plans.get(context.experiment)
+        if plan is None:
+            plan = self._look_up(context)
+            if plan is None:
+                return None
+        if plan.needs_policy:
+            return await self._deliberated(plan, context, now)
+        found = plan.evaluate(context, now)
+        return self._counted(found) if found.undecided or found.expression_errors else found
 
     async def choose_variants(
         self,
@@ -97,7 +110,20 @@ class ExperimentEvaluator:
         now: Moment | None = None,
     ) -> list[Evaluation | None]:
         """As :meth:`choose_variant` for each, in order; policies are asked one after another."""
-        return [await self.choose_variant(context, now) for context in contexts]
+        chosen: list[Evaluation | None] = []
+        plans = self._renewed()
+        for context in contexts:
+            if isinstance(context, ExperimentContext) and context.version is None:
+                plan = plans.get(context.experiment)
+                if plan is not None and not plan.needs_policy and self._clock is None:
+                    found = plan.evaluate(context, now)
+                    if found.undecided or found.expression_errors:
+                        self._counted(found)
+                    chosen.append(found)
+                    continue
+            chosen.append(await self.choose_variant(context, now))
+            plans = self._renewed()
+        return chosen
 
     async def evaluate(
         self, plan: Plan, context: ExperimentContext, now: Moment | None = None
@@ -110,6 +136,11 @@ class ExperimentEvaluator:
             now = self._clock()
         if not plan.needs_policy:
             return self._counted(plan.evaluate(context, now))
+        return await self._deliberated(plan, context, now)
+
+    async def _deliberated(
+        self, plan: Plan, context: ExperimentContext, now: Moment | None
+    ) -> Evaluation:
         deliberation = plan.deliberate(context, now)
         try:
             question = next(deliberation)
@@ -154,11 +185,24 @@ class ExperimentEvaluator:
         self._plans[spec.digest] = plan
         return plan
 
-    def _find(self, context: ExperimentContext) -> ExperimentSpec | None:
+    def _renewed(self) -> dict[str | None, Plan]:
+        """Plans of current versions, as far as they were asked for since the last registration."""
+        if self.registry.revision != self._revision:
+            self._revision = self.registry.revision
+            self._current_plans.clear()
+        return self._current_plans
+
+    def _look_up(self, context: ExperimentContext) -> Plan | None:
         key = context.experiment
         if key is None:
             raise EventSchemaError("context: experiment is missing: name the one to choose for")
-        return self._current(key, context.version)
+        spec = self._current(key, context.version)
+        if spec is None:
+            return None
+        plan = self.plan(spec)
+        if context.version is None:
+            self._renewed()[key] = plan
+        return plan
 
     def _current(self, key: str, version: str | int | None) -> ExperimentSpec | None:
         """The version, else the latest that is no draft and not retired."""

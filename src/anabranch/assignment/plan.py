@@ -154,16 +154,18 @@ class Plan:
             context: Who asks.
             now: When, for experiments with a schedule; without it those enrol nobody.
         """
-        if self.reads_more:
-            deliberation = self.deliberate(context, now)
-            try:
-                next(deliberation)
-                while True:
-                    deliberation.send(NOT_ASKED)
-            except StopIteration as done:
-                found: Evaluation = done.value
-                return found
-        return self.allocate(context, now)
+        if not self.reads_more:
+            return self.allocate(context, now)
+        if not (self.needs_policy or self.prerequisites or self.exclude):
+            return self._by_rules(context, now)
+        deliberation = self.deliberate(context, now)
+        try:
+            next(deliberation)
+            while True:
+                deliberation.send(NOT_ASKED)
+        except StopIteration as done:
+            found: Evaluation = done.value
+            return found
 
     def allocate(self, who: Identified, now: Moment | None = None) -> Evaluation:
         """As :meth:`evaluate`, for a plan that looks at identities only, see :attr:`reads_more`.
@@ -206,10 +208,7 @@ class Plan:
         detail: tuple[str, ...] = ()
         undecided: tuple[str, ...] = ()
         errors = 0
-        if context.experiment is None:  # asked of every running experiment, so of this one too
-            values = {**context.mapping, "experiment": self.key}
-        else:
-            values = context.mapping
+        values = self._values(context)
         if self.exclude is not None:
             why = self.excludes(values)
             if isinstance(why, ExpressionError):
@@ -227,15 +226,12 @@ class Plan:
             if why is not None:
                 return self._outsider(self.spec.control, "control", unit, why, undecided, errors)
         for rule in self.rules:
-            if rule.expression is not None:
-                try:
-                    if not rule.expression.test(values):
-                        continue
-                except ExpressionError as error:
-                    errors += 1
-                    detail += (f"{rule.label}.expression does not match, it raised: {error}",)
+            try:
+                if not rule.admits(unit, values):
                     continue
-            if rule.percentage is not None and not rule.percentage.inside(unit):
+            except ExpressionError as error:
+                errors += 1
+                detail += (rule.told(error),)
                 continue
             if rule.policy is not None:
                 if context.experiment is None:
@@ -261,6 +257,40 @@ class Plan:
                 errors,
             )
         return self._fallback(unit, detail, undecided, errors)
+
+    def _by_rules(self, context: ExperimentContext, now: Moment | None) -> Evaluation:
+        """As :meth:`deliberate`, without prerequisites and policies: there is nothing to ask."""
+        unit = self._enrol(context, now)
+        if not isinstance(unit, str):
+            return unit
+        values = self._values(context)
+        detail: tuple[str, ...] = ()
+        for rule in self.rules:
+            try:
+                if not rule.admits(unit, values):
+                    continue
+            except ExpressionError as error:
+                detail += (rule.told(error),)
+                continue
+            return Evaluation(
+                rule.variant,
+                "targeted",
+                self.key,
+                self.version,
+                self.digest,
+                unit,
+                True,
+                detail,
+                (),
+                len(detail),
+            )
+        return self._fallback(unit, detail, (), len(detail))
+
+    def _values(self, context: ExperimentContext) -> dict[str, Any]:
+        """What expressions see."""
+        if context.experiment is None:  # asked of every running experiment, so of this one too
+            return {**context.mapping, "experiment": self.key}
+        return context.mapping
 
     def _enrol(self, who: Identified, now: Moment | None) -> Evaluation | str:
         """The unit to allocate, or the evaluation where that is settled beforehand."""
@@ -382,7 +412,7 @@ class Plan:
             variant = self._variants[bisect_right(sums, (hashed * sums[-1]) >> 32)]
         else:
             variant = self._variants[self.split.index(unit)]
-        if not detail:
+        if not (detail or undecided or errors):
             return Evaluation(variant, reason, self.key, self.version, self.digest, unit, True)
         return Evaluation(
             variant,

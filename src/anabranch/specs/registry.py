@@ -26,6 +26,9 @@ class Registry(Generic[T]):
         specs: Registered at once.
         kind: Of the specs, for messages.
 
+    Attributes:
+        revision: One more with each spec registered, so that what was looked up may be kept.
+
     Raises:
         DuplicateSpecError: two have the same key and version.
     """
@@ -35,6 +38,7 @@ class Registry(Generic[T]):
     def __init__(self, specs: Iterable[T] = (), *, kind: str | None = None) -> None:
         if kind is not None:
             self.kind = kind
+        self.revision = 0
         self._specs: dict[tuple[str, str], T] = {}
         self._latest: dict[str, T] = {}
         self._versions: dict[str, list[T]] = {}
@@ -54,6 +58,7 @@ class Registry(Generic[T]):
                 "new version, or take one away"
             )
         self._specs[name] = spec
+        self.revision += 1
         versions = self._versions.setdefault(spec.key, [])
         insort(versions, spec, key=lambda one: version_key(one.version))
         latest = self._latest.get(spec.key)

@@ -81,6 +81,8 @@ class Expression:
         if len(values) != len(self.roots):
             raise TypeError(f"give one value for each of {', '.join(self.roots)}")
         try:
+            if len(values) == 1 and type(values[0]) is dict:  # as contexts are
+                return self._run(values)
             return self._run(tuple(map(read, values)))
         except ExpressionError as error:
             raise located(error, self.source) from None
@@ -93,7 +95,8 @@ class Expression:
 
     def test(self, *values: Any) -> bool:
         """Whether the value is true, as JavaScript's ``if`` has it; raises as :meth:`evaluate`."""
-        return truthy(self.evaluate(*values))
+        value = self.evaluate(*values)
+        return value if value is True or value is False else truthy(value)
 
     def __repr__(self) -> str:
         return f"Expression({self.source!r})"
@@ -313,7 +316,22 @@ class _Compiler:
                     value = _get(value, name, link.place)
             return value
 
-        return follow
+        if len(links) != 2:
+            return follow
+        first, second = links[0].name, links[1].name
+
+        def attribute(roots: Roots) -> Any:
+            """``context.attributes.NAME`` where that is text, as most attributes are."""
+            value = roots[position]
+            if type(value) is dict:
+                value = value.get(first)
+                if type(value) is dict:
+                    value = value.get(second)
+                    if type(value) is str:
+                        return value
+            return follow(roots)
+
+        return attribute
 
     def _step(self, link: Link) -> Callable[[Any, Roots], Any]:
         place = link.place
