@@ -58,6 +58,11 @@ def evaluate_in_process(options: Options, progress: Progress) -> Comparison:
         "Evaluate in-process: await evaluator.choose_variant(context)",
         "evaluation",
         evaluate.compete(rounds=max(options.rounds, 5), progress=progress),
+        [
+            Floor(evaluate.RANDOM, evaluate.GROWTHBOOK, 8),
+            Floor(evaluate.TARGETED, evaluate.GROWTHBOOK_TARGETED, 8),
+        ],
+        by_cpu=True,
     )
 
 

@@ -33,6 +33,7 @@ class Comparison:
         figures: By contestant, in the order of the table.
         floors: What must hold.
         measure: What the figures are; without rates where it is not time.
+        by_cpu: Ratios are of CPU time, for what waits for nothing; else of rates.
     """
 
     title: str
@@ -40,8 +41,11 @@ class Comparison:
     figures: Mapping[str, Figures]
     floors: Sequence[Floor] = field(default=())
     measure: str = CPU
+    by_cpu: bool = False
 
     def ratio(self, contestant: str, other: str) -> float:
+        if self.by_cpu:
+            return self.figures[other].cpu / self.figures[contestant].cpu
         return self.figures[contestant].rate / self.figures[other].rate
 
     def missed(self) -> list[str]:

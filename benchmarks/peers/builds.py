@@ -17,7 +17,7 @@ from tools.devkafka.jars import find_java
 
 _HERE = Path(__file__).parent
 _STREAMS = _HERE / "kafka-streams"
-_REQUIREMENTS = _HERE / "quix" / "requirements.txt"
+_GROWTHBOOK = _HERE.parent / "evaluate" / "growthbook"
 _SECONDS = 900
 
 
@@ -46,8 +46,30 @@ def quix() -> list[str]:
     Raises:
         ContestantError: Its environment could not be made.
     """
-    built = _cached("quix", [_REQUIREMENTS], sys.version, _build_quix)
-    return [str(built / "bin" / "python"), str(_HERE / "quix" / "contestant.py")]
+    return _in_environment(_HERE / "quix")
+
+
+def growthbook() -> list[str]:
+    """Command that runs the GrowthBook contestant, but for its arguments.
+
+    Raises:
+        ContestantError: Its environment could not be made.
+    """
+    return _in_environment(_GROWTHBOOK)
+
+
+def _in_environment(folder: Path) -> list[str]:
+    """The folder's contestant, in an environment made of its requirements."""
+    requirements = folder / "requirements.txt"
+
+    def build(target: Path) -> None:
+        _run([sys.executable, "-m", "venv", str(target)])
+        python = str(target / "bin" / "python")
+        pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        _run([*pip, "install", "--requirement", str(requirements)])
+
+    built = _cached(folder.name, [requirements], sys.version, build)
+    return [str(built / "bin" / "python"), str(folder / "contestant.py")]
 
 
 def _build_streams(target: Path) -> None:
@@ -63,12 +85,6 @@ def _build_streams(target: Path) -> None:
         _run([*command, "--offline"])
     except ContestantError:
         _run(command)
-
-
-def _build_quix(target: Path) -> None:
-    _run([sys.executable, "-m", "venv", str(target)])
-    pip = [str(target / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    _run([*pip, "install", "--requirement", str(_REQUIREMENTS)])
 
 
 def _run(command: Sequence[str]) -> None:

@@ -263,7 +263,7 @@ class Plan:
         unit = self._enrol(context, now)
         if not isinstance(unit, str):
             return unit
-        values = self._values(context)
+        values = context.mapping if context.experiment is not None else self._values(context)
         detail: tuple[str, ...] = ()
         for rule in self.rules:
             try:

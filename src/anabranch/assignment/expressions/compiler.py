@@ -81,8 +81,6 @@ class Expression:
         if len(values) != len(self.roots):
             raise TypeError(f"give one value for each of {', '.join(self.roots)}")
         try:
-            if len(values) == 1 and type(values[0]) is dict:  # as contexts are
-                return self._run(values)
             return self._run(tuple(map(read, values)))
         except ExpressionError as error:
             raise located(error, self.source) from None
@@ -95,7 +93,13 @@ class Expression:
 
     def test(self, *values: Any) -> bool:
         """Whether the value is true, as JavaScript's ``if`` has it; raises as :meth:`evaluate`."""
-        value = self.evaluate(*values)
+        if len(values) == len(self.roots) == 1 and type(values[0]) is dict:  # as contexts are
+            try:
+                value = self._run(values)
+            except (ExpressionError, JsTypeError, RecursionError):
+                value = self.evaluate(*values)  # which says it in full
+        else:
+            value = self.evaluate(*values)
         return value if value is True or value is False else truthy(value)
 
     def __repr__(self) -> str:
