@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from anabranch.errors import SpecError, SpecReferenceError
@@ -73,16 +73,34 @@ def references(catalog: Catalog) -> Iterator[Reference]:
 def _sharing(
     running: list[ExperimentSpec],
 ) -> Iterator[tuple[ExperimentSpec, ExperimentSpec]]:
-    """Pairs with a layer or a holdout in common, each once, in order."""
-    by_key: dict[tuple[str, str], list[int]] = {}
+    """Pairs to hold against each other, each once, in order: a thousand share one holdout.
+
+    What has to be the same is held against the first that names the layer or the holdout, and
+    parts of a layer against those that begin inside them.
+    """
+    named: dict[tuple[str, str], list[int]] = {}
     for i, spec in enumerate(running):
         if spec.layer is not None:
-            by_key.setdefault(("layer", spec.layer.key), []).append(i)
+            named.setdefault(("layer", spec.layer.key), []).append(i)
         for holdout in spec.holdout:
-            by_key.setdefault(("holdout", holdout.key), []).append(i)
-    pairs = {pair for places in by_key.values() for pair in combinations(places, 2)}
+            named.setdefault(("holdout", holdout.key), []).append(i)
+    pairs: set[tuple[int, int]] = set()
+    for (kind, _), (first, *others) in named.items():
+        pairs.update((first, other) for other in others)
+        if kind == "layer":
+            pairs.update(_overlapping(running, [first, *others]))
     for i, k in sorted(pairs):
         yield running[i], running[k]
+
+
+def _overlapping(running: list[ExperimentSpec], places: list[int]) -> Iterator[tuple[int, int]]:
+    """Pairs of one layer whose parts overlap."""
+    parts = sorted((layer.start, layer.end, i) for i in places if (layer := running[i].layer))
+    for n, (_, end, one) in enumerate(parts):
+        for start, _, other in islice(parts, n + 1, None):
+            if start >= end:
+                break
+            yield min(one, other), max(one, other)
 
 
 def overlap(one: ExperimentSpec, other: ExperimentSpec) -> bool:
