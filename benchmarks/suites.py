@@ -15,10 +15,11 @@ from benchmarks.peers import contestants as named
 from benchmarks.peers import suite as peers
 from benchmarks.peers.meter import Measured
 from benchmarks.peers.report import PeerComparison
+from benchmarks.registry import suite as registry
 from benchmarks.restore import suite as restore
 from benchmarks.scale import experiments, workers
 from benchmarks.stages import suite as stages
-from benchmarks.tables import Comparison, Floor
+from benchmarks.tables import Ceiling, Comparison, Floor
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,26 @@ def evaluate_in_process(options: Options, progress: Progress) -> Comparison:
         evaluate.compete(rounds=max(options.rounds, 5), progress=progress),
         [
             Floor(evaluate.RANDOM, evaluate.GROWTHBOOK, 8),
-            Floor(evaluate.TARGETED, evaluate.GROWTHBOOK_TARGETED, 8),
+            Floor(evaluate.TARGETED, evaluate.GROWTHBOOK_TARGETED, 5),
         ],
         by_cpu=True,
+        ceilings=[
+            Ceiling(evaluate.RANDOM, 2.5),
+            Ceiling(evaluate.STICKY, 2.5),
+            Ceiling(evaluate.TARGETED, 4),
+            Ceiling(evaluate.MANY, 1.2),
+        ],
+    )
+
+
+def registry_of_many(options: Options, progress: Progress) -> Comparison:
+    """What a thousand specs take before the first variant is chosen."""
+    return Comparison(
+        f"Registry: {registry.SPECS:,} experiments",
+        "registry",
+        registry.compete(rounds=options.rounds, progress=progress),
+        measure="CPU ms",
+        ceilings=[Ceiling(registry.VALIDATED, 2000), Ceiling(registry.COMPILED, 1000)],
     )
 
 
@@ -198,6 +216,7 @@ def _compete(job: peers.Job, options: Options, progress: Progress) -> dict[str, 
 
 SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {
     "evaluate": evaluate_in_process,
+    "registry": registry_of_many,
     "stages": stages_in_process,
     "memory": memory_of_units,
     "assign": assign_on_kafka,

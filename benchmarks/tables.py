@@ -23,6 +23,14 @@ class Floor:
     ratio: float
 
 
+@dataclass(frozen=True)
+class Ceiling:
+    """Most that a contestant may take, by the table's measure."""
+
+    contestant: str
+    most: float
+
+
 @dataclass
 class Comparison:
     """Contestants that did the same work.
@@ -32,6 +40,7 @@ class Comparison:
         unit: What is counted.
         figures: By contestant, in the order of the table.
         floors: What must hold.
+        ceilings: What must hold, too.
         measure: What the figures are; without rates where it is not time.
         by_cpu: Ratios are of CPU time, for what waits for nothing; else of rates.
     """
@@ -40,6 +49,7 @@ class Comparison:
     unit: str
     figures: Mapping[str, Figures]
     floors: Sequence[Floor] = field(default=())
+    ceilings: Sequence[Ceiling] = field(default=(), kw_only=True)
     measure: str = CPU
     by_cpu: bool = False
 
@@ -49,8 +59,14 @@ class Comparison:
         return self.figures[contestant].rate / self.figures[other].rate
 
     def missed(self) -> list[str]:
-        """A line for every floor that does not hold."""
-        return [
+        """A line for every floor and every ceiling that does not hold."""
+        too_much = [
+            f"{one.contestant} takes {self.figures[one.contestant].cpu:,.2f} {self.measure} a "
+            f"{self.unit}: {one.most:g} is the most"
+            for one in self.ceilings
+            if self.figures[one.contestant].cpu > one.most
+        ]
+        return too_much + [
             f"{floor.contestant} reaches {self.ratio(floor.contestant, floor.other):.2f} of "
             f"{floor.other}: the floor is {floor.ratio:g}"
             for floor in self.floors

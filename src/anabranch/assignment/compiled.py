@@ -115,7 +115,7 @@ class Rule:
             ExpressionError: the expression does, so that the rule does not match.
         """
         expression, percentage = self.expression, self.percentage
-        return (expression is None or expression.test(values)) and (
+        return (expression is None or expression.holds(values)) and (
             percentage is None or percentage.inside(unit)
         )
 

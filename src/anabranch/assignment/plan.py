@@ -260,17 +260,28 @@ class Plan:
 
     def _by_rules(self, context: ExperimentContext, now: Moment | None) -> Evaluation:
         """As :meth:`deliberate`, without prerequisites and policies: there is nothing to ask."""
-        unit = self._enrol(context, now)
-        if not isinstance(unit, str):
-            return unit
+        unit: str | None = None
+        if self._open:  # as _enrol has it, without its call
+            for prefix, field in self._identities:
+                value: str | None = getattr(context, field)
+                if value:
+                    unit = prefix + value
+                    break
+        if unit is None:
+            found = self._enrol(context, now)
+            if not isinstance(found, str):
+                return found
+            unit = found
         values = context.mapping if context.experiment is not None else self._values(context)
         detail: tuple[str, ...] = ()
         for rule in self.rules:
             try:
-                if not rule.admits(unit, values):
+                if rule.expression is not None and not rule.expression.holds(values):
                     continue
             except ExpressionError as error:
                 detail += (rule.told(error),)
+                continue
+            if rule.percentage is not None and not rule.percentage.inside(unit):
                 continue
             return Evaluation(
                 rule.variant,

@@ -93,13 +93,14 @@ class Expression:
 
     def test(self, *values: Any) -> bool:
         """Whether the value is true, as JavaScript's ``if`` has it; raises as :meth:`evaluate`."""
-        if len(values) == len(self.roots) == 1 and type(values[0]) is dict:  # as contexts are
-            try:
-                value = self._run(values)
-            except (ExpressionError, JsTypeError, RecursionError):
-                value = self.evaluate(*values)  # which says it in full
-        else:
-            value = self.evaluate(*values)
+        return truthy(self.evaluate(*values))
+
+    def holds(self, values: dict[str, Any]) -> bool:
+        """As :meth:`test`, for an expression with one root, which is an object."""
+        try:
+            value = self._run((values,))
+        except (ExpressionError, JsTypeError, RecursionError):
+            value = self.evaluate(values)  # which says it in full
         return value if value is True or value is False else truthy(value)
 
     def __repr__(self) -> str:
@@ -231,7 +232,7 @@ class _Compiler:
             wanted = node.right.value
             if isinstance(wanted, str):  # by far the most common: no other type equals it
                 if node.operator == "===":
-                    return lambda roots: left(roots) == wanted
+                    return self._is(node.left, left, wanted)
                 return lambda roots: left(roots) != wanted
         operator, place = BINARY[node.operator], node.place
 
@@ -243,6 +244,32 @@ class _Compiler:
                 _fail(error, place)
 
         return binary
+
+    def _is(self, node: Node, left: Run, wanted: str) -> Run:
+        """``context.attributes.NAME === 'text'``, what most rules ask: one function of it."""
+
+        def equal(roots: Roots) -> Any:
+            return left(roots) == wanted
+
+        match node:
+            case Chain(base=Name() as base, links=(Property() as first, Property() as second)):
+                if base.name in _CONSTANTS:
+                    return equal
+            case _:
+                return equal
+        position, outer, inner = self._position(base), first.name, second.name
+
+        def attribute_equal(roots: Roots) -> Any:
+            value = roots[position]
+            if type(value) is dict:
+                value = value.get(outer)
+                if type(value) is dict:
+                    value = value.get(inner)
+                    if type(value) is str:
+                        return value == wanted
+            return left(roots) == wanted
+
+        return attribute_equal
 
     def _logical(self, node: Logical) -> Run:
         *firsts, last = [self.run_of(operand) for operand in node.operands]
@@ -320,22 +347,7 @@ class _Compiler:
                     value = _get(value, name, link.place)
             return value
 
-        if len(links) != 2:
-            return follow
-        first, second = links[0].name, links[1].name
-
-        def attribute(roots: Roots) -> Any:
-            """``context.attributes.NAME`` where that is text, as most attributes are."""
-            value = roots[position]
-            if type(value) is dict:
-                value = value.get(first)
-                if type(value) is dict:
-                    value = value.get(second)
-                    if type(value) is str:
-                        return value
-            return follow(roots)
-
-        return attribute
+        return follow
 
     def _step(self, link: Link) -> Callable[[Any, Roots], Any]:
         place = link.place

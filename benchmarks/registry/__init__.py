@@ -1,0 +1,1 @@
+"""A registry of a thousand specs: validated, and compiled."""
