@@ -351,6 +351,7 @@ async def test_results_have_their_documented_shape():
         "expected": {"control": 0.25, "short": 0.25, "long": 0.5},
     }
     orders = found["metrics"][0]
+    assert set(orders["variants"][0].pop("interval")) == {"low", "high"}
     assert orders["variants"][0] == {
         "id": "control",
         "units": 4,
@@ -366,6 +367,7 @@ async def test_results_have_their_documented_shape():
     assert (short["variant"], short["control"]) == ("short", "control")
     assert (short["difference"], short["relativeLift"]) == (1.0, 2.0)
     assert set(short["fixed"]) == {"low", "high", "pValue"}
+    assert set(short["lift"]) == {"fixed", "sequential"}
     assert (long["difference"], long["relativeLift"], long["fixed"]) == (None, None, None)
     assert [m["name"] for m in found["metrics"]] == [
         "orders",

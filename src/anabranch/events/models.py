@@ -292,6 +292,20 @@ class SampleRatio(_Wire, omit_defaults=False):
     sequential_p_value: float | None = None
 
 
+class Bounds(_Wire, omit_defaults=False):
+    """A confidence interval."""
+
+    low: float
+    high: float
+
+
+class Lift(_Wire, omit_defaults=False):
+    """Intervals of the relative lift; null while control's mean is not told from zero."""
+
+    fixed: Bounds | None
+    sequential: Bounds | None
+
+
 class MetricVariantResult(_Wire):
     """One metric of one arm. ``mean`` is per unit, ``event_mean`` per event.
 
@@ -301,6 +315,10 @@ class MetricVariantResult(_Wire):
         mean: Of a winsorized metric, of the units' totals within their bounds.
         denominator: Of a ratio: what ``sum`` is over. Not there for others.
         steps: Of a funnel: the units that took each step, in order. Not there for others.
+        interval: Of ``mean``, of a ratio of ``value``: 95 %, valid for any number of looks. Not
+            there with too little data, nor for quantiles.
+        probability_best: Bayesian, with a flat prior: a view, no rule for stopping. Not there with
+            too little data, nor for quantiles.
     """
 
     id: str
@@ -314,6 +332,8 @@ class MetricVariantResult(_Wire):
     value: float | None
     denominator: float | None = None
     steps: list[int] | None = None
+    interval: Bounds | None = None
+    probability_best: float | None = None
 
 
 class Adjustment(_Wire, omit_defaults=False):
@@ -348,6 +368,7 @@ class Comparison(_Wire, omit_defaults=False):
         sequential: Valid for any number of looks.
         adjustment: Of a metric with a covariate: the difference, lift and intervals are adjusted.
             Not there for others.
+        lift: Intervals of ``relative_lift``. Not there for quantiles.
     """
 
     variant: str
@@ -357,6 +378,7 @@ class Comparison(_Wire, omit_defaults=False):
     fixed: Interval | None
     sequential: Interval | None = None
     adjustment: Adjustment | msgspec.UnsetType = msgspec.UNSET
+    lift: Lift | msgspec.UnsetType = msgspec.UNSET
 
 
 class MetricResult(_Wire, omit_defaults=False):

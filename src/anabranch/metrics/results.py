@@ -21,20 +21,22 @@ of the totals once what units did before is taken out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, TypeVar
 
 from anabranch.metrics import quantiles
+from anabranch.metrics.best import probabilities_to_be_best
 from anabranch.metrics.exact import Exact
+from anabranch.metrics.lift import fixed_lift, sequential_lift, sequential_mean
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import is_quantile
 from anabranch.metrics.quantiles import EventQuantiles, Quantiles, UnitQuantiles
 from anabranch.metrics.samples import Arm, RatioSample, Sample, adjust
 from anabranch.metrics.sequential import sequential
 from anabranch.metrics.sketch import quantile, with_idle
-from anabranch.metrics.welch import Difference, welch
+from anabranch.metrics.welch import Bounds, Difference, welch
 from anabranch.specs import ExperimentSpec, TargetedAllocation
 
 A = TypeVar("A", bound=Arm)
@@ -47,6 +49,7 @@ __all__ = [
     "ArmFigures",
     "Contrast",
     "arm_figures",
+    "best",
     "contrast",
     "expected_shares",
     "value_of",
@@ -66,6 +69,7 @@ class ArmFigures:
         value: See the module; None without data.
         denominator: Of a ratio, what ``sum`` is over.
         steps: Of a funnel, the units that took each step.
+        interval: Of ``mean``, of a ratio of ``value``; for any number of looks.
     """
 
     units: int
@@ -78,6 +82,7 @@ class ArmFigures:
     value: float | None
     denominator: float | None = None
     steps: list[int] | None = None
+    interval: Bounds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,8 @@ class Contrast:
         fixed: Valid for one look at a planned size.
         sequential: Valid for any number of looks.
         adjustment: Where a covariate was taken into account.
+        fixed_lift: Interval of the relative lift, for one look.
+        sequential_lift: The same for any number of looks.
     """
 
     difference: float | None = None
@@ -110,6 +117,8 @@ class Contrast:
     fixed: Difference | None = None
     sequential: Difference | None = None
     adjustment: Adjustment | None = None
+    fixed_lift: Bounds | None = None
+    sequential_lift: Bounds | None = None
 
 
 def value_of(
@@ -160,6 +169,7 @@ def arm_figures(
     A quantile ``per_unit`` is over the totals of all units.
     """
     total = _total(aggregation, moments)
+    compared = _compared(aggregation, winsorized, units, moments)
     return ArmFigures(
         units=units,
         events=moments.events,
@@ -178,7 +188,37 @@ def arm_figures(
         ),
         denominator=float(moments.beside) if aggregation == "ratio" else None,
         steps=_reached(moments.bins, steps) if aggregation == "funnel" else None,
+        interval=None if compared is None else sequential_mean(compared),
     )
+
+
+def best(
+    aggregation: str,
+    arms: Sequence[tuple[int, Moments]],
+    *,
+    winsorized: bool = False,
+    increase: bool = True,
+) -> list[float] | None:
+    """Each arm's probability to be the best, see :mod:`~anabranch.metrics.best`.
+
+    A covariate is not taken into account. None of quantiles, and with too little data.
+    """
+    compared = [_compared(aggregation, winsorized, *arm) for arm in arms]
+    if any(arm is None for arm in compared):
+        return None
+    return probabilities_to_be_best([arm for arm in compared if arm], increase=increase)
+
+
+def _compared(
+    aggregation: str, winsorized: bool, units: int, moments: Moments
+) -> RatioSample | Sample | None:
+    """What of an arm is compared, without a covariate; None of quantiles or without data."""
+    if is_quantile(aggregation) or not units:
+        return None
+    both = _with_second(aggregation, winsorized, units, moments)
+    if aggregation != "ratio":
+        return _plain(both)
+    return both if both.beside > 0 else None
 
 
 def contrast(
@@ -219,6 +259,8 @@ def _contrast(ours: A, theirs: A) -> Contrast:
         relative_lift=float(difference / theirs.mean) if theirs.mean else None,
         fixed=welch(ours, theirs),
         sequential=sequential(ours, theirs),
+        fixed_lift=fixed_lift(ours, theirs),
+        sequential_lift=sequential_lift(ours, theirs),
     )
 
 

@@ -17,12 +17,29 @@ from scipy.special import stdtr, stdtrit
 
 from anabranch.metrics.samples import Arm, Sample
 
-__all__ = ["CONFIDENCE", "Difference", "Numbers", "Sample", "students_t", "welch"]
+__all__ = [
+    "CONFIDENCE",
+    "Bounds",
+    "Difference",
+    "Numbers",
+    "Sample",
+    "freedom_of",
+    "students_t",
+    "welch",
+]
 
 CONFIDENCE: Final = 0.95
 
 Numbers = TypeVar("Numbers", float, NDArray[np.float64])
 """One number or many: what watches a stream and what proves it use the same formulas."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """A confidence interval."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +85,15 @@ def students_t(
         units: Of each arm, at least two.
         confidence: Of the interval.
     """
-    of_variant, of_control = errors
-    error = of_variant + of_control
-    deviation: Numbers = np.sqrt(error)
-    # Shares of the error rather than their squares, which could underflow.
-    share = of_variant / error
-    freedom = 1 / (share**2 / (units[0] - 1) + (1 - share) ** 2 / (units[1] - 1))
+    deviation: Numbers = np.sqrt(errors[0] + errors[1])
+    freedom = freedom_of(errors, units)
     reach: Numbers = np.multiply(stdtrit(freedom, (1 + confidence) / 2), deviation)
     p_value: Numbers = np.minimum(1.0, 2 * stdtr(freedom, -abs(difference) / deviation))
     return reach, p_value
+
+
+def freedom_of(errors: tuple[Numbers, Numbers], units: tuple[Numbers, Numbers]) -> Numbers:
+    """Satterthwaite's degrees of freedom, from the squared standard errors of both means."""
+    # Shares of the error rather than their squares, which could underflow.
+    share = errors[0] / (errors[0] + errors[1])
+    return 1 / (share**2 / (units[0] - 1) + (1 - share) ** 2 / (units[1] - 1))

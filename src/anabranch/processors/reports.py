@@ -9,8 +9,10 @@ import msgspec
 from anabranch.events.cloudevents import format_time
 from anabranch.events.models import (
     Adjustment,
+    Bounds,
     Comparison,
     Interval,
+    Lift,
     MetricResult,
     MetricVariantResult,
     MetricWindow,
@@ -19,9 +21,18 @@ from anabranch.events.models import (
     VariantResult,
     Window,
 )
+from anabranch.metrics import welch
 from anabranch.metrics.exact import Exact
 from anabranch.metrics.moments import Moments
-from anabranch.metrics.results import ArmFigures, arm_figures, contrast, expected_shares, value_of
+from anabranch.metrics.plan import is_quantile
+from anabranch.metrics.results import (
+    ArmFigures,
+    arm_figures,
+    best,
+    contrast,
+    expected_shares,
+    value_of,
+)
 from anabranch.metrics.sample_ratio import sample_ratio, sequential_sample_ratio
 from anabranch.metrics.welch import Difference
 from anabranch.metrics.windows import size_name
@@ -81,6 +92,13 @@ def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> Met
     measured = {
         variant: (arm.units, arm.moments.get(metric.name, nothing)) for variant, arm in arms.items()
     }
+    probabilities = best(
+        metric.aggregation,
+        list(measured.values()),
+        winsorized=metric.winsorize is not None,
+        increase=metric.direction == "increase",
+    )
+    likely = {} if probabilities is None else dict(zip(measured, probabilities, strict=True))
     return MetricResult(
         name=metric.name,
         aggregation=metric.aggregation,
@@ -95,6 +113,7 @@ def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> Met
                     steps=len(metric.steps) + 1,
                     per_unit=metric.per == "unit",
                 ),
+                likely.get(variant),
             )
             for variant, (units, moments) in measured.items()
         ],
@@ -107,7 +126,9 @@ def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> Met
     )
 
 
-def _variant(variant: str, figures: ArmFigures) -> MetricVariantResult:
+def _variant(
+    variant: str, figures: ArmFigures, probability_best: float | None
+) -> MetricVariantResult:
     return MetricVariantResult(
         id=variant,
         units=figures.units,
@@ -120,6 +141,8 @@ def _variant(variant: str, figures: ArmFigures) -> MetricVariantResult:
         value=figures.value,
         denominator=figures.denominator,
         steps=figures.steps,
+        interval=_bounds(figures.interval),
+        probability_best=probability_best,
     )
 
 
@@ -152,7 +175,14 @@ def _comparison(
             difference=adjustment.difference,
             variance_reduction=adjustment.variance_reduction,
         ),
+        lift=msgspec.UNSET
+        if is_quantile(metric.aggregation)
+        else Lift(fixed=_bounds(found.fixed_lift), sequential=_bounds(found.sequential_lift)),
     )
+
+
+def _bounds(found: welch.Bounds | None) -> Bounds | None:
+    return None if found is None else Bounds(low=found.low, high=found.high)
 
 
 def _interval(found: Difference | None) -> Interval | None:
