@@ -36,6 +36,7 @@
     │   ├── ProcessingError            a processor raised something that is not an InvalidEventError
     │   ├── StateFormatError           a changelog was written by an unknown, newer format
     │   └── TopologyError              topics are missing or do not fit together
+    ├── MissingPackageError            an optional package is not installed; how to get it
     ├── SettingsError                  a setting is missing or contradicts another
     ├── KafkaUnavailableError          no broker answers at the given address
     └── KafkaAccessError               the broker refuses our credentials, or a right is missing
@@ -224,6 +225,10 @@ class TopologyError(EngineError):
 
 class SettingsError(AnabranchError):
     """A setting is missing or contradicts another."""
+
+
+class MissingPackageError(AnabranchError, ImportError):
+    """Something was asked for that needs an optional package; the message says how to get it."""
 
 
 class KafkaUnavailableError(AnabranchError):
