@@ -73,6 +73,12 @@ class Settings(SecuritySettings):
         0.2, ge=0, description="How long results gather deltas before they are published"
     )
 
+    pause_on_breach: bool = Field(
+        True,
+        description="Whether workers of the aggregate stage pause experiments whose specs say so "
+        "when a guardrail is breached",
+    )
+
     breaker_share: float = Field(
         0.5,
         gt=0,

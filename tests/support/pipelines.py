@@ -12,6 +12,7 @@ from anabranch.runtime import (
     Pipeline,
     build_stages,
     follow_specs,
+    guard_experiments,
     kafka_worker,
 )
 from anabranch.settings import load_settings
@@ -37,7 +38,7 @@ async def running(request, catalog: Catalog, **settings) -> AsyncIterator[Pipeli
         await pipeline.create_topics()
         worker = kafka_worker(build_stages(live, chosen), chosen)
         live.on_change(worker.renew)
-        async with follow_specs(live, chosen):
+        async with follow_specs(live, chosen), guard_experiments(live, chosen):
             await worker.start()
             try:
                 yield pipeline

@@ -23,6 +23,7 @@ from anabranch.runtime import (
     Pipeline,
     build_stages,
     follow_specs,
+    guard_experiments,
     kafka_client,
     kafka_worker,
 )
@@ -112,7 +113,7 @@ async def _on_kafka(settings: Settings, catalog: Catalog) -> AsyncIterator[Opene
         live = LiveCatalog(catalog)
         worker = kafka_worker(build_stages(live, settings), settings)
         live.on_change(worker.renew)
-        async with follow_specs(live, settings):
+        async with follow_specs(live, settings), guard_experiments(live, settings):
             await worker.start()
             try:
                 async with KafkaFeed(kafka_client(settings), settings.prefix) as feed:

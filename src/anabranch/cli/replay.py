@@ -83,6 +83,7 @@ def replay(
         specs=specs,
         # What is there is what it is: waiting for a better one would be waiting for ever.
         breaker_share=1,
+        pause_on_breach=False,
     )
     catalog = checked_catalog(settings.specs)
     if from_topics is None:

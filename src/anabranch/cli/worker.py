@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Annotated
 
 import typer
@@ -20,6 +20,7 @@ from anabranch.runtime import (
     LiveCatalog,
     build_stages,
     follow_specs,
+    guard_experiments,
     kafka_client,
     kafka_worker,
 )
@@ -64,7 +65,7 @@ async def _work(
     running = kafka_worker(build_stages(live, settings, shapes), settings)
     live.on_change(running.renew)
     names = ", ".join(shape.name for shape in shapes)
-    async with follow_specs(live, settings):
+    async with follow_specs(live, settings), _guarding(live, settings, shapes):
         log.info("starting %s with %d running experiments", names, len(live.catalog.running()))
         if not live.catalog:
             log.warning("there are no specs: publish some, or name files by --specs")
@@ -79,6 +80,15 @@ async def _work(
             log.info("stopping: finishing open batches")
             await running.stop()
     log.info("stopped")
+
+
+def _guarding(
+    live: LiveCatalog, settings: Settings, shapes: list[StageShape]
+) -> AbstractAsyncContextManager[object]:
+    """Whoever finds breaches of guardrails also sees to what is done about them."""
+    if not settings.pause_on_breach or all(shape.name != "aggregate" for shape in shapes):
+        return nullcontext()
+    return guard_experiments(live, settings)
 
 
 @asynccontextmanager

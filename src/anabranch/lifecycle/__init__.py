@@ -1,10 +1,12 @@
 """What becomes of specs once they are written: published, held, changed, retired. Pure.
 
 ``states`` is the machine of an experiment's states; ``wire`` how specs travel; ``fold`` which of
-them hold; ``changes`` and ``publication`` what publishing would change; ``audit`` who did it.
+them hold; ``changes`` and ``publication`` what publishing would change; ``audit`` who did it;
+``breach`` what a guardrail does.
 """
 
 from anabranch.lifecycle.audit import AuditEntry, decode_audit, encode_audit
+from anabranch.lifecycle.breach import pause_for
 from anabranch.lifecycle.changes import Difference, Impact, differences, impact
 from anabranch.lifecycle.fold import Refusal, Specs, fold
 from anabranch.lifecycle.publication import Proposed, Publication, Published, held, propose
@@ -39,6 +41,7 @@ __all__ = [
     "held",
     "impact",
     "legal",
+    "pause_for",
     "propose",
     "transition",
 ]

@@ -24,6 +24,7 @@ class AuditEntry(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
         to_digest: The digest of what was published.
         why: In the publisher's words.
         changes: The fields that changed, in words.
+        cause: Id of the alert that led to it; None where somebody did it.
     """
 
     at: str
@@ -37,6 +38,7 @@ class AuditEntry(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
     from_digest: str | None = None
     why: str = ""
     changes: tuple[str, ...] = ()
+    cause: str | None = None
 
     @property
     def name(self) -> SpecName:

@@ -97,7 +97,9 @@ class Publication:
                 raise PublishConflictError(_conflict(kind, key, versions, found, now.audit))
         _with(now.specs, [proposed.spec for proposed in self.proposed])
 
-    def entries(self, *, at: str, who: str, action: str, why: str) -> Iterator[AuditEntry]:
+    def entries(
+        self, *, at: str, who: str, action: str, why: str, cause: str | None = None
+    ) -> Iterator[AuditEntry]:
         """The audit of it, an entry a spec.
 
         Args:
@@ -105,6 +107,7 @@ class Publication:
             who: The publisher.
             action: What was done.
             why: In the publisher's words.
+            cause: Id of the alert that led to it.
         """
         for proposed in self.proposed:
             spec, held = proposed.spec, proposed.held
@@ -126,6 +129,7 @@ class Publication:
                 )
                 if replaced is not None
                 else (),
+                cause=cause,
             )
 
 

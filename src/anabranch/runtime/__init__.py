@@ -1,7 +1,13 @@
 """The pipeline as a whole: four stages from specs and settings, on either runtime."""
 
 from anabranch.runtime.embedded import EmbeddedPipeline
-from anabranch.runtime.kafka import KafkaPipeline, follow_specs, kafka_client, kafka_worker
+from anabranch.runtime.kafka import (
+    KafkaPipeline,
+    follow_specs,
+    guard_experiments,
+    kafka_client,
+    kafka_worker,
+)
 from anabranch.runtime.pipeline import Message, Pipeline, latest_values
 from anabranch.runtime.specs import LiveCatalog
 from anabranch.runtime.stages import build_stages
@@ -14,6 +20,7 @@ __all__ = [
     "Pipeline",
     "build_stages",
     "follow_specs",
+    "guard_experiments",
     "kafka_client",
     "kafka_worker",
     "latest_values",

@@ -9,7 +9,9 @@ from typing import Self
 from anabranch.engine import Stage
 from anabranch.engine.embedded import EmbeddedWorker, Log
 from anabranch.processors.protocol import Record
+from anabranch.runtime.guarding import EmbeddedAlertsLog, Guarding
 from anabranch.runtime.pipeline import Message
+from anabranch.runtime.publishing import EmbeddedSpecStore
 from anabranch.runtime.spec_logs import EmbeddedSpecsLog
 from anabranch.runtime.specs import Following, LiveCatalog
 from anabranch.runtime.stages import task_settings
@@ -29,7 +31,8 @@ class EmbeddedPipeline:
     Args:
         stages: From :func:`~anabranch.runtime.stages.build_stages`.
         settings: Prefix and partitions.
-        live: The catalog the stages were built from, where it is to follow the specs topic.
+        live: The catalog the stages were built from, where it is to follow the specs topic, and
+            guardrails that were breached are to pause experiments through it.
     """
 
     def __init__(
@@ -53,17 +56,26 @@ class EmbeddedPipeline:
             settings=task_settings(settings),
         )
         self._following: Following | None = None
+        self._guarding: Guarding | None = None
         if live is not None:
             live.on_change(self.worker.renew)
             self._following = Following(live, EmbeddedSpecsLog(self.log, self.names))
+            self._guarding = Guarding(
+                EmbeddedAlertsLog(self.log, self.names),
+                EmbeddedSpecStore(self.log, self.names, live.files),
+            )
 
     async def __aenter__(self) -> Self:
         if self._following is not None:
             await self._following.__aenter__()
         await self.worker.start()
+        if self._guarding is not None:
+            await self._guarding.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._guarding is not None:
+            await self._guarding.__aexit__()
         await self.worker.stop()
         if self._following is not None:
             await self._following.__aexit__()

@@ -16,7 +16,9 @@ from anabranch.engine.kafka.batches import partition_batches
 from anabranch.engine.outbox import Entry
 from anabranch.errors import SettingsError
 from anabranch.processors.protocol import Record
+from anabranch.runtime.guarding import Guarding, KafkaAlertsLog
 from anabranch.runtime.pipeline import Message
+from anabranch.runtime.publishing import KafkaSpecStore
 from anabranch.runtime.security import kafka_security
 from anabranch.runtime.spec_logs import KafkaSpecsLog
 from anabranch.runtime.specs import Following, LiveCatalog
@@ -60,6 +62,12 @@ def kafka_worker(stages: Sequence[Stage], settings: Settings) -> KafkaWorker:
 def follow_specs(live: LiveCatalog, settings: Settings) -> Following:
     """Takes the specs topic into the catalog; enter it before a worker of its stages starts."""
     return Following(live, KafkaSpecsLog(kafka_client(settings), Names(settings.prefix)))
+
+
+def guard_experiments(live: LiveCatalog, settings: Settings) -> Guarding:
+    """Pauses what alerts say must be paused, shared among all workers that do so."""
+    client, names = kafka_client(settings), Names(settings.prefix)
+    return Guarding(KafkaAlertsLog(client, names), KafkaSpecStore(client, names, live.files))
 
 
 def topic_settings(settings: Settings, *, keep_all: bool = False) -> list[TopicSettings]:

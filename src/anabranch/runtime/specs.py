@@ -67,6 +67,11 @@ class LiveCatalog:
         self._following: Following | None = None
 
     @property
+    def files(self) -> Catalog:
+        """What holds where the topic says nothing else."""
+        return self._files
+
+    @property
     def catalog(self) -> Catalog:
         """What holds; another object after every change."""
         return self._catalog
