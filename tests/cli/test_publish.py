@@ -78,7 +78,7 @@ def test_the_life_of_an_experiment(where, written, capsys):
     answer(capsys, "resume", KEY, *where)
     answer(capsys, "stop", KEY, *where, "--yes")
     assert run(["resume", KEY, *where]) == 1
-    assert "what is possible is retire, or publishing a new version" in said(capsys)
+    assert "what is possible is promote, retire, or publishing a new version" in said(capsys)
     answer(capsys, "retire", KEY, *where, "--yes")
     shown = answer(capsys, "show", KEY, *where)
     assert (shown["status"], shown["actions"], shown["versions"]) == ("retired", [], ["1.0.0"])

@@ -14,9 +14,19 @@ from tests.lifecycle.records import experiment, metric, telemetry
 TABLE = {
     # state: {action: the state it leads to}
     "draft": {"start": "running"},
-    "running": {"pause": "paused", "ramp": "running", "stop": "completed"},
-    "paused": {"resume": "running", "ramp": "paused", "stop": "completed"},
-    "completed": {"retire": "retired"},
+    "running": {
+        "pause": "paused",
+        "ramp": "running",
+        "stop": "completed",
+        "promote": "completed",
+    },
+    "paused": {
+        "resume": "running",
+        "ramp": "paused",
+        "stop": "completed",
+        "promote": "completed",
+    },
+    "completed": {"promote": "completed", "retire": "retired"},
     "retired": {},
 }
 

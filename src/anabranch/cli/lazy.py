@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "resume",
     "ramp",
     "stop",
+    "promote",
     "retire",
     "history",
     "replay",

@@ -165,16 +165,16 @@ def publish_specs(
     if asking and (as_json or not sys.stdin.isatty()):
         raise typer.BadParameter("nobody can be asked here: say --yes, or --dry-run to look only")
     publication = _propose(store, wanted, in_place=in_place)
-    told = _told(publication)
+    rows = told(publication)
     if not as_json:
-        _show(publication, told)
+        show_publication(publication, rows)
     writing = bool(publication.proposed) and not dry_run
     if writing and asking and not typer.confirm("Publish?", default=False, err=True):
         errors.print("nothing was published")
         raise typer.Exit(1)
     if writing:
         entries = publication.entries(
-            at=format_time(int(time.time() * 1000)), who=who or _me(), action=action, why=why
+            at=format_time(int(time.time() * 1000)), who=who or me(), action=action, why=why
         )
         asyncio.run(store.publish(publication, list(entries)))
     if as_json:
@@ -182,7 +182,7 @@ def publish_specs(
             json.dumps(
                 {
                     "published": writing,
-                    "specs": told,
+                    "specs": rows,
                     "unchanged": [_named(spec) for spec in publication.unchanged],
                     "kept": [
                         {**asdict(name), "fields": list(fields)}
@@ -203,7 +203,8 @@ def _propose(
     return propose(now, wanted(now), in_place=in_place)
 
 
-def _me() -> str:
+def me() -> str:
+    """``user@host``."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # an id without a name, as in containers
@@ -214,7 +215,7 @@ def _me() -> str:
 # -- showing ----------------------------------------------------------------------------------
 
 
-def _told(publication: Publication) -> list[dict[str, Any]]:
+def told(publication: Publication) -> list[dict[str, Any]]:
     """What would be published, for ``--json`` and for the tables."""
     return [
         {
@@ -244,7 +245,8 @@ def _impact(publication: Publication, proposed: Proposed) -> dict[str, Any] | No
     return {camel.get(name, name): value for name, value in asdict(found).items()}
 
 
-def _show(publication: Publication, told: list[dict[str, Any]]) -> None:
+def show_publication(publication: Publication, rows: list[dict[str, Any]]) -> None:
+    """Print what would be published, of which :func:`told` made the rows."""
     for name, fields in publication.kept.items():
         out.print(
             f"{name}: {' and '.join(fields)} stay as they were set: the file does not say",
@@ -252,7 +254,7 @@ def _show(publication: Publication, told: list[dict[str, Any]]) -> None:
         )
     for spec in publication.unchanged:
         out.print(f"{spec.kind} {spec.meta.label}: unchanged", highlight=False)
-    for one, row in zip(publication.proposed, told, strict=True):
+    for one, row in zip(publication.proposed, rows, strict=True):
         out.print(f"[bold]{one.spec.kind} {one.spec.meta.label}[/]: {_news(one)}", highlight=False)
         if one.before is not None or one.held is not None:
             listed = table("field", "before", "after")

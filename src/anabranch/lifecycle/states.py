@@ -8,7 +8,8 @@
                       ▼   │               │
                      paused ─────stop─────┘
 
-Ramping changes the coverage of a running or a paused experiment and leaves its state. What is
+Ramping changes the coverage of a running or a paused experiment and leaves its state. Promoting a
+variant stops what is not stopped yet: its overrides go into the specs that they change. What is
 completed takes no new units and never runs again: another run is another version. A draft cannot
 be retired: a version that is no draft takes the place of those before it, running or not.
 """
@@ -33,6 +34,7 @@ class Action(StrEnum):
     RESUME = "resume"
     RAMP = "ramp"
     STOP = "stop"
+    PROMOTE = "promote"
     RETIRE = "retire"
 
 
@@ -41,9 +43,12 @@ TRANSITIONS: Final[Mapping[tuple[Status, Action], Status]] = {
     (Status.RUNNING, Action.PAUSE): Status.PAUSED,
     (Status.RUNNING, Action.RAMP): Status.RUNNING,
     (Status.RUNNING, Action.STOP): Status.COMPLETED,
+    (Status.RUNNING, Action.PROMOTE): Status.COMPLETED,
     (Status.PAUSED, Action.RESUME): Status.RUNNING,
     (Status.PAUSED, Action.RAMP): Status.PAUSED,
     (Status.PAUSED, Action.STOP): Status.COMPLETED,
+    (Status.PAUSED, Action.PROMOTE): Status.COMPLETED,
+    (Status.COMPLETED, Action.PROMOTE): Status.COMPLETED,
     (Status.COMPLETED, Action.RETIRE): Status.RETIRED,
 }
 """State and action to the state it leads to; what is not here is illegal."""

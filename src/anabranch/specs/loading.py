@@ -28,7 +28,7 @@ from anabranch.specs.explain import problems, title
 from anabranch.specs.marked import Marked, read_json, read_yaml
 from anabranch.specs.spec import Spec
 
-__all__ = ["LoadedSpec", "gather", "load_files", "load_specs", "scan_files"]
+__all__ = ["LoadedSpec", "gather", "load_files", "load_specs", "scan_files", "specs_of_text"]
 
 SUFFIXES: Final = (".yaml", ".yml", ".json", ".py")
 
@@ -210,6 +210,18 @@ def _load(path: Path) -> Iterator[LoadedSpec | SpecError]:
         yield error
     except RecursionError:
         yield SpecLoadError(f"{path} is nested too deeply: flatten it")
+
+
+def specs_of_text(text: str, path: Path) -> list[Spec]:
+    """The specs of a file's text, whatever the file itself holds; Python is run.
+
+    Raises:
+        SpecLoadError, SpecValidationError: As :func:`load_specs`, of the first that is wrong.
+    """
+    if path.suffix == ".py":
+        return _python_specs(path, text)
+    read = read_json if path.suffix == ".json" else read_yaml
+    return [_parse(document, path) for document in read(text, path)]
 
 
 def _parse(document: Marked, path: Path) -> Spec:

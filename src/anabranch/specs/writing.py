@@ -16,7 +16,15 @@ from anabranch.errors import SpecLoadError
 from anabranch.specs.base import SpecModel, canonical
 from anabranch.specs.spec import Spec
 
-__all__ = ["FORMATS", "to_json", "to_python", "to_yaml", "write"]
+__all__ = [
+    "FORMATS",
+    "python_expression",
+    "python_import",
+    "to_json",
+    "to_python",
+    "to_yaml",
+    "write",
+]
 
 _WIDTH: Final = 100
 
@@ -54,13 +62,30 @@ def to_python(*specs: Spec) -> str:
     heads = []
     if writer.needs_time:
         heads.append("from datetime import UTC, datetime\n\n")
-    heads += [
-        f"from {module} import {', '.join(sorted(found))}\n"
-        if len(", ".join(found)) + len(module) < _WIDTH - 15
-        else f"from {module} import (\n" + "".join(f"    {one},\n" for one in sorted(found)) + ")\n"
-        for module, found in sorted(writer.imports.items())
-    ]
+    heads += [python_import(module, found) for module, found in sorted(writer.imports.items())]
     return "".join(heads) + "\n" + "\n".join(assigned)
+
+
+def python_expression(spec: Spec, column: int) -> tuple[str, dict[str, set[str]]]:
+    """The expression that makes the spec, and the names that it needs by module.
+
+    Args:
+        spec: It.
+        column: Where the expression begins in its first line.
+    """
+    writer = _Python()
+    text = writer.text(spec, column)
+    if writer.needs_time:
+        writer.imports.setdefault("datetime", set()).update(("UTC", "datetime"))
+    return text, writer.imports
+
+
+def python_import(module: str, names: Iterable[str]) -> str:
+    """The statement that imports the names, over several lines where it is long."""
+    found = sorted(names)
+    if len(", ".join(found)) + len(module) < _WIDTH - 15:
+        return f"from {module} import {', '.join(found)}\n"
+    return f"from {module} import (\n" + "".join(f"    {one},\n" for one in found) + ")\n"
 
 
 FORMATS: Final[Mapping[str, Callable[..., str]]] = {
