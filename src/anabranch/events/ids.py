@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from mmh3 import mmh3_x64_128_digest
 
-__all__ = ["alert_id", "context_name", "output_hash", "output_ids"]
+__all__ = ["alert_id", "context_name", "exposure_id", "output_hash", "output_ids"]
 
 
 def context_name(source: str, event_id: str) -> bytes:
@@ -51,10 +51,17 @@ def output_ids(context: bytes, run: bytes) -> tuple[bytes, bytes]:
 
 
 def alert_id(*parts: object) -> str:
-    """``alert-`` and 32 hexadecimal digits: the same for the same parts.
+    """``alert-`` and 32 hexadecimal digits: the same for the same parts, see :func:`_of_parts`."""
+    return "alert-" + _of_parts(parts)
 
-    The hash is murmur3 x64 128 of the parts, each after its length in bytes and a colon.
-    """
+
+def exposure_id(*parts: object) -> str:
+    """``exposure-`` and 32 hexadecimal digits, of an exposure that comes from no context."""
+    return "exposure-" + _of_parts(parts)
+
+
+def _of_parts(parts: tuple[object, ...]) -> str:
+    """The hash is murmur3 x64 128 of the parts, each after its length in bytes and a colon."""
     texts = [str(part).encode() for part in parts]
     name = b"".join(b"%d:%b" % (len(text), text) for text in texts)
-    return "alert-" + hexlify(mmh3_x64_128_digest(name)).decode()
+    return hexlify(mmh3_x64_128_digest(name)).decode()

@@ -92,7 +92,7 @@ def _makers(
     )
     retention = RetentionSettings(units_ms=round(settings.unit_retention * 1000))
     ledger = LedgerSettings(horizon_ms=round(settings.observation_dedupe * 1000))
-    evaluators = _Evaluators(policy_checker)
+    evaluators = Evaluators(policy_checker)
     return {
         "assign": lambda: AssignProcessor(
             live.catalog,
@@ -109,7 +109,7 @@ def _makers(
     }
 
 
-class _Evaluators:
+class Evaluators:
     """One evaluator a catalog, so that all partitions share its compiled plans."""
 
     def __init__(self, policy_checker: PolicyChecker | None) -> None:
