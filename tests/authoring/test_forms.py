@@ -60,6 +60,26 @@ V, R, M, E, P = (
         ),
         (
             M,
+            "Errors: e count guardrail=0.01,pause",
+            {
+                "name": "Errors",
+                "telemetryEvent": {"key": "e"},
+                "aggregation": "count",
+                "guardrail": {"tolerance": 0.01, "onBreach": "pause"},
+            },
+        ),
+        (
+            M,
+            "Errors: e count guardrail=0",
+            {
+                "name": "Errors",
+                "telemetryEvent": {"key": "e"},
+                "aggregation": "count",
+                "guardrail": {},
+            },
+        ),
+        (
+            M,
             "Path: a funnel steps=b,c@2",
             {
                 "name": "Path",

@@ -17,6 +17,9 @@ ONE = experiment("x", successMetrics=[metric("order")])
 TWO = experiment(
     "x", successMetrics=[metric("order"), metric("complaint") | {"direction": "decrease"}]
 )
+GUARDED = experiment(
+    "x", successMetrics=[metric("order"), metric("visit") | {"guardrail": {"tolerance": 0.15}}]
+)
 GAIN, HARM, OPEN = (0.1, 0.3), (-0.3, -0.1), (-0.1, 0.3)
 
 
@@ -35,6 +38,8 @@ GAIN, HARM, OPEN = (0.1, 0.3), (-0.3, -0.1), (-0.1, 0.3)
         (TWO, 1.0, {"orders": GAIN, "complaints": HARM}, None),  # fewer complaints are better
         (TWO, 1.0, {"orders": GAIN, "complaints": OPEN}, None),
         (TWO, 1.0, {"orders": GAIN}, None),
+        (GUARDED, 1.0, {"orders": GAIN, "visits": HARM}, None),  # within what is tolerated
+        (GUARDED, 1.0, {"orders": GAIN, "visits": (-0.3, -0.2)}, "visits: difference -0.25"),
         (TWO, 1.0, {"orders": GAIN, "complaints": GAIN}, "complaints: difference +0.2"),
     ],
 )  # fmt: skip

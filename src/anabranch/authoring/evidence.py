@@ -31,8 +31,8 @@ def judge(
     """Whether the results support promoting the variant.
 
     They do where there is no sample ratio mismatch, the primary metric is better than control's
-    for certain, and no other metric is worse for certain. Certain is what the sequential interval
-    says, at whatever moment one looks.
+    for certain, and no other metric is worse for certain by more than it tolerates as a guardrail.
+    Certain is what the sequential interval says, at whatever moment one looks.
 
     Args:
         spec: The experiment.
@@ -98,8 +98,10 @@ def _compared(metric: SuccessMetric, variant: str, result: MetricResult | None) 
         if comparison.difference is not None
         else f"{metric.name}: 95 % at any time {low:+.4g} to {high:+.4g}"
     )
-    sign = (low > 0) - (high < 0)
-    return told, sign if metric.direction == "increase" else -sign
+    tolerated = 0 if metric.guardrail is None else metric.guardrail.tolerance
+    if metric.direction == "decrease":
+        low, high = -high, -low
+    return told, (low > 0) - (high < -tolerated)
 
 
 def _of(variant: str, result: MetricResult | None) -> Comparison | None:

@@ -112,7 +112,10 @@ def targeting_rule(line: str) -> dict[str, Any]:
 
 
 def metric(line: str) -> dict[str, Any]:
-    """``Revenue: shop.order_placed@1.0.0 sum property=amount window=7d``."""
+    """``Revenue: shop.order_placed@1.0.0 sum property=amount window=7d``.
+
+    A guardrail is ``guardrail=0``, or with what it tolerates and does: ``guardrail=0.01,pause``.
+    """
     given = _json(line)
     if given is not None:
         return given
@@ -129,7 +132,7 @@ def metric(line: str) -> dict[str, Any]:
         if field == "target":
             made[field] = _number(value)
         elif field == "guardrail":
-            made[field] = _value(value)
+            made[field] = _guardrail(value)
         elif field == "steps":
             made[field] = [reference(one) for one in _list(value)]
         elif field == "denominator":
@@ -238,6 +241,17 @@ def _property(word: str) -> tuple[str, dict[str, Any]]:
     if rest[0].endswith("!"):
         made["required"] = True
     return name, made | dict.fromkeys(rest[1:], True)
+
+
+def _guardrail(text: str) -> dict[str, Any]:
+    """``0.01,pause``: how much harm is tolerated, and what is done about more."""
+    made: dict[str, Any] = {}
+    for word in _list(text):
+        if word in {"alert", "pause"}:
+            made["onBreach"] = word
+        elif _number(word):
+            made["tolerance"] = _number(word)
+    return made
 
 
 def _condition(line: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from anabranch.cli.wizard.common import (
     new_key,
     number,
 )
-from anabranch.specs import Aggregation, Catalog, ExperimentSpec, Identity, SuccessMetric
+from anabranch.specs import Aggregation, Catalog, ExperimentSpec, Identity
 from anabranch.specs.overrides import KIND_OF_TARGET
 
 __all__ = ["ask_experiment"]
@@ -225,14 +225,18 @@ def _metric(asker: Asker, catalog: Catalog, names: list[str]) -> dict[str, Any]:
     window = asker.text("Attribution window, like 7d (empty: no end)")
     if window:
         made["window"] = window
-    if "guardrail" in SuccessMetric.model_fields:
-        guardrail = asker.text(
-            "Guardrail, a bound that must hold, as JSON (empty: none)",
-            check=lambda answer: _json_value(answer) if answer else None,
-        )
-        if guardrail:
-            made["guardrail"] = json.loads(guardrail)
+    if asker.confirm(f"Is {made['name']} a guardrail, which no variant may harm?", default=False):
+        made["guardrail"] = _guardrail(asker)
     return made
+
+
+def _guardrail(asker: Asker) -> dict[str, Any]:
+    tolerance = asker.text(
+        "How much worse may a variant be, as a difference", default="0", check=number(least=0)
+    )
+    made: dict[str, Any] = {"tolerance": _number(tolerance)} if float(tolerance) else {}
+    breach = asker.choose("When it is harmed", ["alert", "pause"], "alert")
+    return made | ({"onBreach": breach} if breach != "alert" else {})
 
 
 def _event(asker: Asker, question: str, known: Mapping[str, str]) -> dict[str, Any]:
@@ -258,14 +262,6 @@ def _property(asker: Asker, catalog: Catalog, event: Mapping[str, Any], empty: s
 def _choose(asker: Asker, question: str, told: Mapping[str, str]) -> str:
     answer = asker.choose(question, list(told.values()))
     return next(name for name, text in told.items() if text == answer)
-
-
-def _json_value(answer: str) -> str | None:
-    try:
-        json.loads(answer)
-    except json.JSONDecodeError as error:
-        return f"not JSON: column {error.colno}: {error.msg}"
-    return None
 
 
 def _number(answer: str) -> int | float:
