@@ -108,7 +108,8 @@ def test_overrides_go_to_their_variants():
     [
         ("sigil.onboarding.split_form", "split_form_experiment.py"),
         ("shop.@x/Button colour".replace(" ", "-"), "x_button_colour_experiment.py"),
-        ("my.experiment", "experiment.py"),
+        ("our.my.experiment", "my_experiment.py"),
+        ("experiment", "experiment.py"),
     ],
 )
 def test_files_are_named_by_the_key(key, name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import importlib.util
 import sys
 from collections.abc import Sequence
 
@@ -21,10 +20,6 @@ from anabranch.specs import Catalog, load_specs
 from anabranch.specs.documents import parse_document
 from tests.lifecycle.records import experiment, telemetry
 from tests.support.terminal import DOWN, Terminal
-
-needs_questionary = pytest.mark.skipif(
-    importlib.util.find_spec("questionary") is None, reason="questionary is not installed"
-)
 
 
 class Script:
@@ -409,7 +404,6 @@ ANSWERS_AFTER_THE_EVENT = [
 ]
 
 
-@needs_questionary
 def test_somebody_creates_an_experiment_on_a_terminal(tmp_path):
     assert run(["init", str(tmp_path)]) == 0
     with Terminal(["create", "experiment", "--format", "yaml"], tmp_path) as terminal:
@@ -441,7 +435,6 @@ def test_somebody_creates_an_experiment_on_a_terminal(tmp_path):
     assert spec.success_metrics[0].telemetry_event.key == "example.order_placed"
 
 
-@needs_questionary
 def test_on_a_terminal_it_asks_before_it_overwrites_and_giving_up_writes_nothing(tmp_path):
     given = [
         "create", "policy", "--key", "shop.staff", "--version", "1", "--title", "T",

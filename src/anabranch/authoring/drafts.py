@@ -176,7 +176,8 @@ def problems(spec: Spec, catalog: Catalog) -> tuple[Catalog, list[str]]:
 
 def file_name(spec: Spec, suffix: str) -> str:
     """``split_form_experiment.py`` for the experiment ``sigil.onboarding.split_form``."""
-    last = re.sub(r"\W+", "_", spec.key.rpartition(".")[2], flags=re.ASCII).strip("_")
     kind = spec.kind.lower()
-    stem = last.lower() or "spec"
+    parts = spec.key.lower().split(".")
+    last = parts[-2:] if parts[-1] == kind else parts[-1:]
+    stem = re.sub(r"\W+", "_", "_".join(last), flags=re.ASCII).strip("_") or "spec"
     return f"{stem if stem.endswith(kind) else f'{stem}_{kind}'}{suffix}"
