@@ -11,6 +11,7 @@ from benchmarks.bounds import suite as bounds
 from benchmarks.broker import broker
 from benchmarks.evaluate import suite as evaluate
 from benchmarks.latency import suite as latency
+from benchmarks.metrics import suite as metrics
 from benchmarks.peers import contestants as named
 from benchmarks.peers import suite as peers
 from benchmarks.peers.meter import Measured
@@ -102,6 +103,22 @@ def memory_of_units(options: Options, progress: Progress) -> Comparison:
         stages.memory(units=options.records // 10),
         measure="bytes",
     )
+
+
+def metric_types(options: Options, progress: Progress) -> list[Comparison]:
+    """What each metric type costs and takes in the attribute stage, by itself."""
+    cost, memory = metrics.compete(
+        units=options.records // 60, rounds=options.rounds, progress=progress
+    )
+    return [
+        Comparison("Metric types: an experiment of one metric, attributed", "observation", cost),
+        Comparison(
+            f"Metric types: state of a unit with {metrics.EVENTS} events",
+            "unit",
+            memory,
+            measure="bytes",
+        ),
+    ]
 
 
 def latency_on_kafka(options: Options, progress: Progress) -> Comparison:
@@ -225,6 +242,7 @@ SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {
     "experiments": many_experiments,
     "workers": many_workers,
     "bounds": bounds_on_kafka,
+    "metrics": metric_types,
 }
 
 PEERS: Final[dict[str, Callable[[Options, Progress], PeerComparison]]] = {

@@ -35,7 +35,9 @@ _META: dict[str, Any] = {
 
 
 @dataclass(slots=True)
-class _Record:
+class StageRecord:
+    """A record of a source, as a stage is given it."""
+
     topic: str
     partition: int
     offset: int
@@ -96,7 +98,7 @@ class Spent:
 def run_stage(
     catalog: Catalog,
     stage: str,
-    sources: dict[str, list[_Record]],
+    sources: dict[str, list[StageRecord]],
     store: MemoryStore | None = None,
 ) -> tuple[Spent, list[Outbox]]:
     """All batches through one processor, state sealed and applied as a task does."""
@@ -122,16 +124,16 @@ def run_stage(
 
 
 def _batches(
-    sources: dict[str, list[_Record]], names: Sequence[str]
-) -> Iterator[dict[str, Sequence[_Record]]]:
+    sources: dict[str, list[StageRecord]], names: Sequence[str]
+) -> Iterator[dict[str, Sequence[StageRecord]]]:
     for start in range(0, max(map(len, sources.values())), _BATCH):
         yield {name: sources.get(name, [])[start : start + _BATCH] for name in names}
 
 
-def _records(outs: Iterable[Outbox], topic: str) -> list[_Record]:
+def _records(outs: Iterable[Outbox], topic: str) -> list[StageRecord]:
     made = (entry for out in outs for entry in out.topics.get(topic, ()))
     return [
-        _Record(f"bench.{topic}", 0, n, at or _NOW, key, value, headers)
+        StageRecord(f"bench.{topic}", 0, n, at or _NOW, key, value, headers)
         for n, (key, value, headers, at) in enumerate(made)
     ]
 
@@ -162,13 +164,15 @@ def memory(*, units: int) -> dict[str, Figures]:
     return figures
 
 
-def some_contexts(units: int) -> Iterator[_Record]:
+def some_contexts(units: int) -> Iterator[StageRecord]:
     for i in range(units):
         value = {"userId": f"user-{i}", "attributes": {"segment": "vip" if i % 2 else "new"}}
-        yield _Record("bench.contexts", 0, i, _NOW - units + i, None, json.dumps(value).encode())
+        yield StageRecord(
+            "bench.contexts", 0, i, _NOW - units + i, None, json.dumps(value).encode()
+        )
 
 
-def _telemetry(units: int) -> Iterator[_Record]:
+def _telemetry(units: int) -> Iterator[StageRecord]:
     dice = random.Random(7)
     for i in range(units * _ORDERED):
         value = {
@@ -177,7 +181,9 @@ def _telemetry(units: int) -> Iterator[_Record]:
             "userId": f"user-{dice.randrange(units)}",
             "properties": {"amount": round(dice.random() * 100, 2)},
         }
-        yield _Record("bench.telemetry", 0, i, _NOW + i // 100, None, json.dumps(value).encode())
+        yield StageRecord(
+            "bench.telemetry", 0, i, _NOW + i // 100, None, json.dumps(value).encode()
+        )
 
 
 def _catalog(experiments: int) -> Catalog:

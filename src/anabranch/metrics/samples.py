@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Protocol, Self
 
 __all__ = ["Arm", "RatioSample", "Sample", "adjust"]
@@ -27,7 +28,7 @@ class Arm(Protocol):
     def __add__(self, other: Self, /) -> Self: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Sample:
     """A mean over units, by its exact moments.
 
@@ -41,12 +42,12 @@ class Sample:
     total: Fraction
     squares: Fraction
 
-    @property
+    @cached_property
     def mean(self) -> Fraction:
         """Mean over units; there must be one."""
         return self.total / self.units
 
-    @property
+    @cached_property
     def variance(self) -> Fraction:
         """Unbiased variance over units; there must be two."""
         n = self.units
@@ -58,7 +59,7 @@ class Sample:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RatioSample:
     """A ratio of two sums over units, each unit giving to both, by its exact moments.
 
@@ -82,12 +83,12 @@ class RatioSample:
     beside_squares: Fraction
     cross: Fraction
 
-    @property
+    @cached_property
     def mean(self) -> Fraction:
         """The ratio of the sums, which is not the mean of the units' ratios."""
         return self.total / self.beside
 
-    @property
+    @cached_property
     def variance(self) -> Fraction:
         """Variance over units of the ratio's influence; there must be two units."""
         ratio = self.mean
