@@ -181,6 +181,22 @@ def test_flagd() -> None:
     assert found.index("user:world") == (0x149BBB7F * 4) >> 32
 
 
+@pytest.mark.parametrize(
+    ("text", "first_64_bits"),
+    [("", 0xE3B0C44298FC1C14), ("blargh", 0x0AC33512D18E20D5), ("\U0001f5fb", 0x1DDBF4EA8DAE91E5)],
+)
+def test_statsig_hashes(text: str, first_64_bits: int) -> None:
+    """hash_util_evaluation_hash_tests.rs of statsig-server-core; SDKs take it modulo 1000."""
+    assert split("statsig").place(text) == first_64_bits % 1000
+
+
+def test_statsig_texts_and_buckets() -> None:
+    """``user_bucket`` of its SDKs hashes ``salt.unitID``; the second group begins at a bound."""
+    found = split("statsig", "salt", weights={"a": 1, "b": 3}).show("user:ann")
+    assert (found.text, found.space) == ("salt.ann", 1000)
+    assert found.ranges == ((0, 250), (250, 1000))
+
+
 # -- what holds for all of them ---------------------------------------------------------------
 
 

@@ -24,6 +24,8 @@ algorithm          text, for an id                     place; what else it draws
                    or an experiment's seed
 ``optimizely``     id + SALT, SALT the experiment id   murmur3 x86_32, seed 1, to 10,000 places
 ``flagd``          SALT + id, SALT the flag key        murmur3 x86_32, seed 0, all 2^32 places
+``statsig``        ``SALT.id``, SALT the experiment's  first 64 bits of SHA-256 modulo 1000, as
+                                                       conditions on the user's bucket have it
 =================  ==================================  =========================================
 
 SALT is the allocation's, else the experiment's key (nothing for ``contractspec``).
@@ -32,11 +34,12 @@ Sources: the first implementation of the experiment specification (``contractspe
 of its notes, vectors recorded from it); the public SDKs' documentation and test vectors of
 GrowthBook (SDK specification, ``hash`` and ``getBucketRange`` of its cases.json), Eppo (sharder of
 its common SDKs), Unleash (normalized values of its client specification), LaunchDarkly (bucketing
-tests of its server SDKs), Optimizely (bucketer tests of its SDKs) and flagd (custom operation
-``fractional``, high-precision form).
+tests of its server SDKs), Optimizely (bucketer tests of its SDKs), flagd (custom operation
+``fractional``, high-precision form) and Statsig ("How evaluation works" of its documentation,
+``user_bucket`` of its open SDKs, evaluation hash tests of statsig-server-core).
 
-Shards (Eppo) and traffic allocation (Optimizely) are configured place by place there; here the
-variants' ranges follow from their weights, in order, without gaps.
+Shards (Eppo), traffic allocation (Optimizely) and buckets (Statsig) are configured place by place
+there; here the variants' ranges follow from their weights, in order, without gaps.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from hashlib import md5, sha1
+from hashlib import md5, sha1, sha256
 from itertools import accumulate, chain
 from typing import Final
 
@@ -60,6 +63,7 @@ Hash = Callable[[str], int]
 
 _MILLION: Final = 1_000_000
 _SHARDS: Final = 10_000
+_STATSIG_BUCKETS: Final = 1000
 _SHA_SPACE: Final = 1 << 60
 _VARIANT_SEED: Final = 86028157
 
@@ -140,6 +144,10 @@ def foreign_split(spec: ExperimentSpec) -> ForeignDraw | None:
         case "launchdarkly":
             return ForeignDraw(
                 _before(_salt(spec) + "."), _launchdarkly_place, _SHA_SPACE, _in_doubles(weights)
+            )
+        case "statsig":
+            return _in_shards(
+                _before(_salt(spec) + "."), _statsig_place, weights, space=_STATSIG_BUCKETS
             )
         case "flagd":
             sums = cumulative(weights)
@@ -235,6 +243,10 @@ def _launchdarkly_place(text: str) -> int:
     return int.from_bytes(sha1(_utf8(text), usedforsecurity=False).digest()[:8], "big") >> 4
 
 
+def _statsig_place(text: str) -> int:
+    return int.from_bytes(sha256(_utf8(text)).digest()[:8], "big") % _STATSIG_BUCKETS
+
+
 def _flagd_place(text: str) -> int:
     return mmh3.mmh3_32_uintdigest(_utf8(text))
 
@@ -255,9 +267,11 @@ def _at_most(weights: Sequence[float]) -> tuple[int, ...]:
     return _ranges([bisect_right(places, s, key=lambda p: p / _MILLION * total) for s in sums])
 
 
-def _in_shards(text: Callable[[str], str], place: Hash, weights: Sequence[float]) -> ForeignDraw:
+def _in_shards(
+    text: Callable[[str], str], place: Hash, weights: Sequence[float], *, space: int = _SHARDS
+) -> ForeignDraw:
     sums = cumulative(weights)
-    return ForeignDraw(text, place, _SHARDS, _ranges([s * _SHARDS // sums[-1] for s in sums]))
+    return ForeignDraw(text, place, space, _ranges([s * space // sums[-1] for s in sums]))
 
 
 def _in_doubles(weights: Sequence[float]) -> tuple[int, ...]:

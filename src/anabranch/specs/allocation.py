@@ -31,6 +31,7 @@ HashAlgorithm = Literal[
     "launchdarkly",
     "optimizely",
     "flagd",
+    "statsig",
 ]
 """How a unit comes to its variant: ``mmh3`` is anabranch's own, the others are there to keep the
 assignments of an experiment that began elsewhere."""
