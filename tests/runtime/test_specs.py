@@ -10,7 +10,7 @@ import pytest
 from anabranch.demo import EXPERIMENT, demo_catalog
 from anabranch.lifecycle import encode_spec
 from anabranch.runtime import Message
-from anabranch.specs import Catalog, ExperimentSpec, PolicySpec
+from anabranch.specs import Catalog, ExperimentSpec, PolicySpec, Spec, parse_document
 from tests.pipeline.test_dead_letters import completed, context
 from tests.support.clusters import eventually
 from tests.support.pipelines import running
@@ -77,6 +77,22 @@ class Asking:
 
         await eventually(holds, 30, "the published spec to decide")
         return found
+
+
+async def test_an_application_pauses_an_experiment_and_lets_go_of_it(onboarding):
+    def config(version: int, **lists) -> Spec:
+        meta = {"key": "sigil.app", "version": version}
+        return parse_document({"kind": "AppConfig", "meta": meta, "experiments": lists})
+
+    asking = Asking(onboarding)
+    await onboarding.publish(published(config(1, paused=[{"key": EXPERIMENT}])))
+    paused = await asking.until(lambda a: a["reason"] == "control")
+    assert {a["variant"] for a in paused} == {"control"}
+    exposed = {one["unit"] for one in await values(onboarding, "exposures")}
+    assert exposed.isdisjoint(a["unit"] for a in paused)
+
+    await onboarding.publish(published(config(2, active=[{"key": EXPERIMENT}])))
+    await asking.until(lambda a: a["reason"] == "random")
 
 
 async def test_a_new_version_takes_over_and_every_assignment_says_what_decided_it(onboarding):

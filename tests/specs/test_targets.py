@@ -74,6 +74,25 @@ def test_the_experiments_they_name_are_there(kind: str, field: Any, path: str) -
     )
 
 
+def application(name: str, **lists: Any) -> Spec:
+    meta = {"key": name, "version": 1}
+    return parse_document({"kind": "AppConfig", "meta": meta, "experiments": lists})
+
+
+def test_what_one_application_pauses_no_other_has_active() -> None:
+    first, second = {"key": "shop.checkout", "version": 1}, {"key": "shop.checkout", "version": 2}
+    specs = mine(), mine(meta={"key": "shop.checkout", "version": 2})
+    app = application("app", active=[{"key": "shop.checkout"}])
+    (problem,) = problems(*specs, app, application("site", paused=[first]))
+    assert problem == (
+        "AppConfig site 1.0.0: experiments.paused[0] names Experiment shop.checkout 1.0.0, which "
+        "AppConfig app 1.0.0 has active, and a context does not say which application it is of: "
+        "pause it in both, or in none"
+    )
+    apart = application("app", active=[first]), application("site", paused=[second])
+    assert problems(*specs, *apart) == []
+
+
 def test_a_reference_without_a_version_means_the_latest() -> None:
     refs = [{"key": "shop.checkout"}]
     assert problems(mine(), parse("Workflow", experiments=refs)) == []

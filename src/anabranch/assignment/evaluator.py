@@ -12,6 +12,7 @@ from anabranch.assignment.evaluation import Evaluation
 from anabranch.assignment.plan import Moment, Plan, Undecided, Verdict
 from anabranch.errors import EventSchemaError, SpecReferenceError, SpecValidationError
 from anabranch.specs import ExperimentRegistry, ExperimentSpec, PolicyRef, Status
+from anabranch.specs.applications import NO_APPLICATIONS, Applications
 
 __all__ = ["ExperimentEvaluator", "PolicyChecker"]
 
@@ -39,6 +40,7 @@ class ExperimentEvaluator:
             timeout=1.0)`` bounds it. As long as it takes when not given.
         clock: What time it is, for experiments with a schedule, where no ``now`` is given.
         plans: Of an evaluator over earlier specs: what has not changed is not compiled again.
+        applications: What the applications' configurations pause; ``catalog.applications()``.
 
     Attributes:
         undecided: How often each policy could not be decided, by its key.
@@ -53,6 +55,7 @@ class ExperimentEvaluator:
         wait_for: Callable[[Awaitable[bool]], Awaitable[bool]] = _wait,
         clock: Callable[[], Moment] | None = None,
         plans: Mapping[str, Plan] | None = None,
+        applications: Applications = NO_APPLICATIONS,
     ) -> None:
         self.registry = registry
         self.undecided: Counter[str] = Counter()
@@ -60,6 +63,7 @@ class ExperimentEvaluator:
         self._checker = policy_checker
         self._wait_for = wait_for
         self._clock = clock
+        self._applications = applications
         self._plans: dict[str, Plan] = dict(plans or {})
         self._current_plans: dict[str | None, Plan] = {}
         self._revision = registry.revision
@@ -159,7 +163,10 @@ class ExperimentEvaluator:
         """
         if spec.prerequisites:
             return self._linked(spec, ())
-        return self._plans.get(spec.digest) or self._compiled(spec, ())
+        found = self._plans.get(spec.digest)
+        if found is not None and found.paused == self._applications.pauses(spec):
+            return found
+        return self._compiled(spec, ())
 
     def _linked(self, spec: ExperimentSpec, path: tuple[str, ...]) -> Plan:
         """The plan with those of its prerequisites, as the registry has them now."""
@@ -173,11 +180,17 @@ class ExperimentEvaluator:
         wanted = [self._current(one.experiment, one.version) for one in spec.prerequisites]
         plans = tuple(None if one is None else self._linked(one, path) for one in wanted)
         found = self._plans.get(spec.digest)
-        return found if found and found.prerequisites == plans else self._compiled(spec, plans)
+        if (
+            found is not None
+            and found.prerequisites == plans
+            and found.paused == self._applications.pauses(spec)
+        ):
+            return found
+        return self._compiled(spec, plans)
 
     def _compiled(self, spec: ExperimentSpec, prerequisites: tuple[Plan | None, ...]) -> Plan:
         try:
-            plan = Plan(spec, prerequisites)
+            plan = Plan(spec, prerequisites, paused=self._applications.pauses(spec))
         except SpecValidationError as error:
             raise SpecValidationError(f"Experiment {spec.meta.label}: {error}") from error
         if len(self._plans) >= _MOST_PLANS:  # superseded specs, after many reloads

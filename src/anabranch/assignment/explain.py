@@ -316,7 +316,7 @@ def _before_draws(
         Step(
             "status",
             "passed" if plan.enrols else "stopped",
-            f"the experiment is {spec.status}",
+            plan.standing,
             {"status": str(spec.status)},
         ),
         Step(

@@ -70,6 +70,8 @@ class Plan:
         spec: The experiment.
         prerequisites: The plans of the spec's prerequisites, in their order; None, and one that
             is left out, stands for an experiment that is not there, so nobody is enrolled.
+        paused: Why nobody is enrolled, whatever the spec's status: an application's configuration
+            has it paused.
 
     Attributes:
         needs_policy: Whether some policy may have to be asked, a prerequisite's included.
@@ -97,6 +99,7 @@ class Plan:
         "gates",
         "key",
         "needs_policy",
+        "paused",
         "prerequisites",
         "reads_more",
         "rules",
@@ -106,8 +109,15 @@ class Plan:
         "version",
     )
 
-    def __init__(self, spec: ExperimentSpec, prerequisites: Sequence[Plan | None] = ()) -> None:
+    def __init__(
+        self,
+        spec: ExperimentSpec,
+        prerequisites: Sequence[Plan | None] = (),
+        *,
+        paused: str | None = None,
+    ) -> None:
         self.spec = spec
+        self.paused = paused
         self.key = spec.key
         self.version = spec.version
         self.digest = spec.digest
@@ -117,8 +127,8 @@ class Plan:
         self._identities = tuple(IDENTITIES[identity] for identity in spec.unit)
         self._variants = spec.variants
         self._sums = cumulative(variant.weight for variant in spec.variants)
-        self.enrols = spec.status is Status.RUNNING
-        may_force = spec.status in {Status.RUNNING, Status.DRAFT}
+        self.enrols = spec.status is Status.RUNNING and paused is None
+        may_force = self.enrols or spec.status is Status.DRAFT
         self.forced = dict(spec.forced) if may_force else {}
         self.schedule = bounds(spec.schedule)
         self.gates = compile_gates(spec)
@@ -322,7 +332,7 @@ class Plan:
             )
         why = None
         if not self.enrols:
-            why = f"the experiment is {self.spec.status}"
+            why = self.standing
         elif unit is None:
             why = f"no unit: the context has no {' nor '.join(self.spec.unit)}"
         else:
@@ -338,6 +348,13 @@ class Plan:
             if why is None:
                 return unit
         return self._outsider(self.spec.control, "control", unit, why)
+
+    @property
+    def standing(self) -> str:
+        """What it is: its status, or who has paused it."""
+        if self.spec.status is Status.RUNNING and self.paused is not None:
+            return self.paused
+        return f"the experiment is {self.spec.status}"
 
     def excludes(self, values: Mapping[str, Any]) -> str | ExpressionError | None:
         """Why the experiment leaves the context out; None where it does not.

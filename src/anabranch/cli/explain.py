@@ -71,7 +71,8 @@ def explain(
         attributes=attributes or None,
         flags=flag or None,
     )
-    plan = ExperimentEvaluator(catalog.experiments).plan(spec)
+    applications = catalog.applications()
+    plan = ExperimentEvaluator(catalog.experiments, applications=applications).plan(spec)
     engine = PolicyEngine(catalog.policies)
     found = explain_plan(plan, context, _moment(at), engine.allows_targeting)
     if as_json:

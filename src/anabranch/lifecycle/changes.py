@@ -181,6 +181,10 @@ def impact(
     )
 
 
+def _evaluator(catalog: Catalog) -> ExperimentEvaluator:
+    return ExperimentEvaluator(catalog.experiments, applications=catalog.applications())
+
+
 class _Version:
     """The version of an experiment that holds in a catalog."""
 
@@ -191,7 +195,7 @@ class _Version:
         self._plan: Plan | None = None
         if self.spec is not None and self.spec.status is Status.RUNNING:
             self.targets = isinstance(self.spec.allocation, TargetedAllocation)
-            self._plan = ExperimentEvaluator(catalog.experiments).plan(self.spec)
+            self._plan = _evaluator(catalog).plan(self.spec)
 
     def evaluate(self, unit: int, now: Moment) -> Evaluation | None:
         """The evaluation of a unit that is enrolled, else None."""

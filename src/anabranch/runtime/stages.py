@@ -124,6 +124,7 @@ class Evaluators:
                 checker,
                 wait_for=partial(asyncio.wait_for, timeout=_POLICY_TIMEOUT),
                 plans=None if self._latest is None else self._latest[1].plans,
+                applications=catalog.applications(),
             )
             self._latest = catalog, evaluator
         return self._latest[1]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from anabranch.errors import SpecReferenceError
+from anabranch.specs.applications import Applications
 from anabranch.specs.experiment import ExperimentSpec, Status
 from anabranch.specs.policy import PolicySpec
 from anabranch.specs.references import metric_property, references
@@ -17,6 +18,7 @@ from anabranch.specs.registry import (
     TelemetryRegistry,
 )
 from anabranch.specs.spec import Spec
+from anabranch.specs.targets import AppConfigSpec
 from anabranch.specs.telemetry import TelemetrySpec
 
 __all__ = ["Catalog", "metric_property"]
@@ -87,6 +89,12 @@ class Catalog:
     def __len__(self) -> int:
         fixed = len(self.experiments) + len(self.telemetry) + len(self.policies)
         return fixed + sum(map(len, self.others.values()))
+
+    def applications(self) -> Applications:
+        """What the latest configuration of each application says of experiments."""
+        registry = self.others.get(AppConfigSpec.kind)
+        latest = () if registry is None else registry.latest()
+        return Applications(spec for spec in latest if isinstance(spec, AppConfigSpec))
 
     def current(self, key: str) -> ExperimentSpec | None:
         """The version of an experiment that holds: the latest that is no draft.

@@ -62,6 +62,7 @@ def references(catalog: Catalog) -> Iterator[Reference]:
     for registry in catalog.others.values():
         for other in registry:
             yield from _experiments(other, catalog)
+    yield from _applications(catalog)
     running = catalog.running()
     for one, other in _sharing(running):
         yield from _layers(one, other)
@@ -287,6 +288,31 @@ def _experiments(spec: Spec, catalog: Catalog) -> Iterator[Reference]:
                 f" names Experiment {ref.label}, which is not there: "
                 + _remedy(catalog.experiments, ref.key),
             )
+
+
+def _applications(catalog: Catalog) -> Iterator[Reference]:
+    """What one application's latest configuration has active and another's paused."""
+    registry = catalog.of_kind(AppConfigSpec.kind)
+    latest = [] if registry is None else registry.latest()
+    active: dict[str, list[tuple[ExperimentRef, AppConfigSpec]]] = {}
+    for config in latest:
+        for ref in config.experiments.active:
+            active.setdefault(ref.key, []).append((ref, config))
+    for config in latest:
+        for i, ref in enumerate(config.experiments.paused):
+            for same, other in active.get(ref.key, ()):
+                if other is config or (
+                    None not in (ref.version, same.version) and ref.version != same.version
+                ):
+                    continue
+                yield Reference(
+                    "experiment",
+                    config,
+                    ("experiments", "paused", i),
+                    f" names Experiment {ref.label}, which AppConfig {other.meta.label} has "
+                    "active, and a context does not say which application it is of: pause it in "
+                    "both, or in none",
+                )
 
 
 def _named(spec: Spec) -> Iterator[tuple[Path, ExperimentRef]]:

@@ -97,9 +97,10 @@ class AppExperiments(SpecModel):
     """Experiments that an application takes part in, and those that it leaves out for now."""
 
     active: tuple[ExperimentRef, ...] = ()
-    """Experiments that it takes part in."""
+    """Experiments that it takes part in. Where any configuration lists some, those that none lists
+    give control, without exposure."""
     paused: tuple[ExperimentRef, ...] = ()
-    """Experiments that it gives control in."""
+    """Experiments that give control, without exposure, whatever their status says."""
 
     @model_validator(mode="after")
     def _one_or_the_other(self) -> Self:
