@@ -27,6 +27,7 @@ COMMANDS: Final = (
     "history",
     "replay",
     "results",
+    "simulate",
     "demo",
     "worker",
     "topics",
