@@ -134,10 +134,10 @@ def test_an_experiment_from_nothing():
         ("Telemetry event", "order"),
         ("Aggregation", None),
         ("Better is", None),
-        ("Attribution", "7d"),
+        ("Attribution", ["7 moons", "7d"]),
         ("Is Orders a guardrail", False),
         ("Another success metric", True),
-        ("Name of the metric", ["Orders", "Rate"]),
+        ("Name of the metric", ["Orders", "a|b", "Rate"]),
         ("Telemetry event", "order"),
         ("Aggregation", "ratio"),
         ("Event that the ratio is over", "visit"),
@@ -421,6 +421,7 @@ def test_somebody_creates_an_experiment_on_a_terminal(tmp_path):
         terminal.type("\t", "\r")
         for question, *keys in ANSWERS_AFTER_THE_EVENT:
             terminal.answer(question, *keys)
+        terminal.answer("Attributes and flags that every unit of the preview carries")
         terminal.expect("key: shop.button")
         terminal.expect("AB110")
         terminal.expect("of 10,000 made-up units 10,000 take part")
@@ -457,3 +458,32 @@ def test_on_a_terminal_it_asks_before_it_overwrites_and_giving_up_writes_nothing
         terminal.type("\x03")
         assert terminal.end() == 130
     assert [one.name for one in (tmp_path / "specs").iterdir()] == ["staff_policy.yaml"]
+
+
+def test_what_was_answered_is_not_lost_where_it_makes_no_spec(tmp_path):
+    given = [
+        "create", "experiment", "--key", "shop.button", "--version", "1", "--title", "T",
+        "--description", "D", "--domain", "d", "--tag", "x", "--stability", "beta",
+        "--variant", "a:0", "--variant", "b:0", "--control", "a", "--allocation", "random",
+        "--salt", "s", "--coverage", "1", "--end", "2090-01-01T00:00:00Z", "--status", "draft",
+        "--metric", "Orders: shop.order count",
+    ]  # fmt: skip
+    with Terminal(given, tmp_path) as terminal:
+        terminal.answer("Owners", "@team.shop")
+        terminal.expect("what was answered, for --from:")
+        terminal.expect("- '@team.shop'")
+        terminal.expect("all weights are 0")
+        assert terminal.end() == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_asks_on_a_terminal_before_it_overwrites(tmp_path):
+    assert run(["init", str(tmp_path)]) == 0
+    readme = tmp_path / "specs/README.md"
+    theirs = readme.read_bytes()
+    for keys, kept in (("n", True), ("y", False)):
+        readme.write_text("mine")
+        with Terminal(["init"], tmp_path) as terminal:
+            terminal.answer("specs/README.md differs: overwrite it? [y/N]", keys)
+            assert terminal.end() == 0
+        assert readme.read_bytes() == (b"mine" if kept else theirs)

@@ -24,7 +24,14 @@ from anabranch.cli.lint import expression_constant, expression_paths
 from anabranch.cli.wizard.asker import Asker, TerminalAsker
 from anabranch.errors import SpecError, SpecLoadError, SpecReferenceError
 from anabranch.settings import load_settings
-from anabranch.specs import Catalog, ExperimentSpec, PolicySpec, Spec, TelemetrySpec
+from anabranch.specs import (
+    Catalog,
+    ExperimentSpec,
+    PolicySpec,
+    Spec,
+    TargetedAllocation,
+    TelemetrySpec,
+)
 from anabranch.specs.lint import Facts, Finding, lint_catalog
 from anabranch.specs.loading import gather, load_files, scan_files
 from anabranch.specs.writing import FORMATS, write
@@ -135,12 +142,27 @@ def create(
     folder = output.folder
     catalog = _catalog(folder)
     context = _context(preview_context)
-    if output.asks:
-        document = _ask(kind)(TerminalAsker(), document, catalog)
+    asker = TerminalAsker() if output.asks else None
+    if asker is not None:
+        document = _ask(kind)(asker, document, catalog)
     lacking = missing(kind, document)
     if lacking:
         raise typer.BadParameter("; ".join(f"{one.flag} is missing: {one.what}" for one in lacking))
-    spec = spec_of(kind, complete(document), catalog)
+    document = complete(document)
+    try:
+        spec = spec_of(kind, document, catalog)
+    except SpecError:
+        if asker is not None:  # the answers are not to be lost
+            errors.print("what was answered, for --from:")
+            errors.print(yaml.safe_dump(document, sort_keys=False), markup=False, highlight=False)
+        raise
+    if asker is not None and context is None and _targets(spec):
+        given = asker.text(
+            "Attributes and flags that every unit of the preview carries, as JSON like "
+            '{"attributes": {"plan": "pro"}} (empty: none)',
+            check=_context_check,
+        )
+        context = _context(given or None)
     path = output.path(spec)
     extended, wrong = problems(spec, _without(catalog, path, spec))
     if wrong and not output.asks:
@@ -224,6 +246,18 @@ def _context(given: str | None) -> dict[str, Any] | None:
             param_hint="--preview-context",
         )
     return found
+
+
+def _context_check(given: str) -> str | None:
+    try:
+        _context(given or None)
+    except typer.BadParameter as error:
+        return error.message
+    return None
+
+
+def _targets(spec: Spec) -> bool:
+    return isinstance(spec, ExperimentSpec) and isinstance(spec.allocation, TargetedAllocation)
 
 
 def _lints(spec: Spec, catalog: Catalog, now: datetime) -> Iterator[Finding]:

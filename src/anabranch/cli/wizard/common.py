@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from anabranch.assignment import compile_expression
 from anabranch.cli.wizard.asker import Asker, Check
 from anabranch.errors import ExpressionError, SpecValidationError
@@ -20,6 +22,7 @@ __all__ = [
     "filled",
     "is_key",
     "json_object",
+    "kind_of",
     "moment",
     "new_key",
     "number",
@@ -139,6 +142,23 @@ def expression_check(*, empty: bool, roots: Sequence[str] = ("context",)) -> Che
             compile_expression(answer, roots)
         except ExpressionError as error:
             return str(error).partition("\n")[0]  # there is room for one line
+        return None
+
+    return check
+
+
+def kind_of(kind: Any, *, empty: bool = False) -> Check:
+    """What a field of specs of that kind takes, like ``Seconds``."""
+    adapter = TypeAdapter(kind)
+
+    def check(answer: str) -> str | None:
+        if not answer:
+            return None if empty else "must not be empty"
+        try:
+            adapter.validate_python(answer)
+        except ValidationError as error:
+            told: str = error.errors()[0]["msg"]
+            return told.removeprefix("Value error, ")
         return None
 
     return check

@@ -15,11 +15,14 @@ from anabranch.cli.wizard.common import (
     filled,
     is_key,
     json_object,
+    kind_of,
     moment,
     new_key,
     number,
+    version,
 )
 from anabranch.specs import Aggregation, Catalog, ExperimentSpec, Identity
+from anabranch.specs.fields import Name, Seconds
 from anabranch.specs.overrides import KIND_OF_TARGET
 
 __all__ = ["ask_experiment"]
@@ -200,8 +203,10 @@ def _metrics(asker: Asker, catalog: Catalog) -> list[dict[str, Any]]:
 def _metric(asker: Asker, catalog: Catalog, names: list[str]) -> dict[str, Any]:
     known = events_in(catalog)
 
+    a_name = kind_of(Name)
+
     def unused(answer: str) -> str | None:
-        return filled(answer) or (f"{answer} is there already" if answer in names else None)
+        return a_name(answer) or (f"{answer} is there already" if answer in names else None)
 
     made: dict[str, Any] = {"name": asker.text("Name of the metric", check=unused)}
     made["telemetryEvent"] = event = _event(asker, "Telemetry event", known)
@@ -222,7 +227,9 @@ def _metric(asker: Asker, catalog: Catalog, names: list[str]) -> dict[str, Any]:
     direction = asker.choose("Better is", ["increase", "decrease"], "increase")
     if direction != "increase":
         made["direction"] = direction
-    window = asker.text("Attribution window, like 7d (empty: no end)")
+    window = asker.text(
+        "Attribution window, like 7d (empty: no end)", check=kind_of(Seconds, empty=True)
+    )
     if window:
         made["window"] = window
     if asker.confirm(f"Is {made['name']} a guardrail, which no variant may harm?", default=False):
@@ -243,7 +250,7 @@ def _event(asker: Asker, question: str, known: Mapping[str, str]) -> dict[str, A
     found = reference(asker.text(question, check=is_key, offers=sorted(known)))
     if "version" not in found:
         found["version"] = known.get(found["key"]) or asker.text(
-            f"Version of {found['key']}", default="1.0.0"
+            f"Version of {found['key']}", default="1.0.0", check=version
         )
     return found
 
