@@ -9,6 +9,7 @@ import yaml
 
 from anabranch.cli.app import run
 from anabranch.specs import load_specs
+from tests.support.json_schema import errors
 
 EXPERIMENT = [
     "create", "experiment", "--key", "shop.button", "--owner", "@team.shop",
@@ -132,6 +133,8 @@ def test_yaml_is_checked_by_its_schema_in_editors(folder, capsys):
     text = (folder / told["file"]).read_text()
     assert text.startswith("# yaml-language-server: $schema=.schemas/specs.schema.json\nkind: Exp")
     assert yaml.safe_load(text) == told["spec"]
+    schema = json.loads((folder / "specs/.schemas/specs.schema.json").read_text())
+    assert errors(schema, told["spec"]) == []
     deeper = answer(capsys, *EXPERIMENT, "--version", "2", "--file", "specs/a/b/c.yml")
     first = (folder / deeper["file"]).read_text().splitlines()[0]
     assert first.endswith("$schema=../../.schemas/specs.schema.json")

@@ -6,11 +6,13 @@ import json
 import re
 
 import pytest
+import yaml
 
 from anabranch.authoring import workspace
 from anabranch.cli.app import run
 from anabranch.specs import load_specs
 from anabranch.specs.schema import json_schema
+from tests.support.json_schema import errors
 
 
 @pytest.fixture
@@ -50,6 +52,14 @@ def test_editors_find_the_schema_in_both_ways(made):
             r"\A# yaml-language-server: \$schema=(\S+)$", file.read_text(), re.MULTILINE
         )
         assert (file.parent / named).samefile(made / schema)
+
+
+def test_the_examples_are_right_by_the_schema_and_a_misspelling_is_not(made):
+    schema = json.loads((made / workspace.SCHEMA).read_text())
+    for file in (made / "specs").glob("*.yaml"):
+        document = yaml.safe_load(file.read_text())
+        assert errors(schema, document) == []
+        assert errors(schema, document | {"kind": "Experimnt"})
 
 
 def test_the_readme_names_every_file(made):
