@@ -113,3 +113,28 @@ async def test_files_outside_are_out_of_reach(board):
     async with client(board) as http:
         answer = await http.get("/static/%2e%2e/app.py")
     assert answer.status_code == 404
+
+
+async def test_the_manual_is_served_with_the_anchors_that_explanations_name(board):
+    async with client(board) as http:
+        answer = await http.get("/docs/statistics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    page = answer.text
+    anchors = set(re.findall(r'<h\d id="([^"]+)"', page))
+    explained = (STATIC / "js" / "why.js").read_text(encoding="utf-8")
+    named = set(re.findall(r'anchor: "([^"]+)"', explained))
+    assert named
+    assert named <= anchors
+    assert 'const MANUAL = "/docs/statistics";' in explained
+    links = re.findall(r'href="([^"]+)"', page)
+    assert all(link.startswith(("#", "https://", "/static/")) for link in links)
+    assert {link[1:] for link in links if link.startswith("#")} <= anchors
+    assert 'class="number"' in page
+    assert not re.search(r"style=|<img|<script>", page)
+
+
+async def test_without_a_manual_it_says_so(board, monkeypatch):
+    monkeypatch.setattr("anabranch.web.app.manual_page", lambda: None)
+    async with client(board) as http:
+        assert (await http.get("/docs/statistics")).status_code == 404

@@ -6,6 +6,7 @@
 ``/api/experiments/{key}``      one of them: ``key@version``, or ``key`` for its latest version
 ``/events``                     server-sent events; ``?experiment=`` as above
 ``/livez``, ``/readyz``         health; ready once records flow in
+``/docs/statistics``            the manual's page about the numbers
 ``/static/``                    scripts, styles
 ==============================  ================================================================
 
@@ -28,12 +29,13 @@ from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anabranch.web.board import Board
+from anabranch.web.manual import manual_page
 
 __all__ = ["Info", "close_streams", "create_app"]
 
@@ -94,6 +96,7 @@ def create_app(
             Route("/api/experiments", views.experiments),
             Route("/api/experiments/{key:path}", views.experiment),
             Route("/events", views.events),
+            Route("/docs/statistics", views.manual),
             Route("/livez", views.livez),
             Route("/readyz", views.readyz),
             Mount("/static", StaticFiles(directory=STATIC)),
@@ -136,6 +139,12 @@ class _Views:
 
     async def page(self, _: Request) -> Response:
         return FileResponse(STATIC / "index.html", media_type="text/html; charset=utf-8")
+
+    async def manual(self, _: Request) -> Response:
+        page = manual_page()
+        if page is None:
+            return _json({"error": "the manual was not packaged with this version"}, status=404)
+        return HTMLResponse(page)
 
     async def experiments(self, _: Request) -> Response:
         return _json({"now": self._now(), "experiments": self._board.experiments()})

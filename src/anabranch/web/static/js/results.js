@@ -116,14 +116,22 @@ function metricTable(metric, spec, variants) {
           h("th", { scope: "col" }, "Variant"),
           ["Units", "Events", "Converted", "Per unit", words.value, "Difference"]
             .filter(Boolean)
-            .map((name) => h("th", { scope: "col", class: "number" }, name)),
-          h("th", { scope: "col", class: "wide" }, "95 % interval, at any time"),
-          h("th", { scope: "col", class: "number" }, "p-value"),
+            .map((name) => h("th", { scope: "col", class: "number" }, why(labelTopic(metric, name), null, name))),
+          h("th", { scope: "col", class: "wide" }, why("sequential", null, "95 % interval, at any time")),
+          h("th", { scope: "col", class: "number" }, why("sequential", null, "p-value")),
         ),
       ),
       h("tbody", null, rows),
     ),
   );
+}
+
+/** The topic that explains what stands below a column's label. */
+function labelTopic(metric, label) {
+  if (["Units", "Events", "Converted", "Per unit"].includes(label)) return "figures";
+  if (format.isPercentile(metric.aggregation)) return "quantile";
+  if (metric.aggregation === "ratio") return "ratios";
+  return label === "Difference" ? "difference" : "figures";
 }
 
 /** Whether the mean per unit is a share: no unit counts more than once. */
@@ -249,7 +257,11 @@ export function splitPanel(run, variants) {
       : h(
           "p",
           { class: "hint" },
-          `Chi-square: p ${format.pValue(results.srm.pValue)}, valid at its planned end only.`,
+          why(
+            "chiSquare",
+            null,
+            `Chi-square: p ${format.pValue(results.srm.pValue)}, valid at its planned end only.`,
+          ),
         ),
     h(
       "div",
@@ -290,7 +302,9 @@ function splitTable(variants, cells) {
         "tr",
         null,
         h("th", { scope: "col" }, "Variant"),
-        columns.map((name) => h("th", { scope: "col", class: "number" }, name)),
+        columns.map((name) =>
+          h("th", { scope: "col", class: "number" }, why(name === "Planned" ? "ratio" : "figures", null, name)),
+        ),
       ),
     ),
     h(

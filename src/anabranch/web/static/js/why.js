@@ -2,7 +2,7 @@
 
 import { h, patch } from "./dom.js";
 
-const MANUAL = "https://github.com/anabranch/anabranch/blob/main/docs/statistics.md";
+const MANUAL = "/docs/statistics";
 
 /** By topic: what it says, the formula, what it holds for, its source, its part of the manual. */
 export const TOPICS = {
@@ -17,6 +17,31 @@ export const TOPICS = {
     holds: "Units were randomised, so it is over units that arms can be compared. Sums are exact: no rounding before the last step.",
     source: null,
     anchor: "difference-and-lift",
+  },
+  figures: {
+    title: "Units and what they did",
+    says: "Units are counted from their first exposure on. Converted are those with at least one event within the metric's attribution window; per unit is over all of them, those that did nothing included.",
+    formula: [
+      "rate      = converted / n         n: units of the arm",
+      "per unit  m = \u03a3 y / n          y: a unit's total",
+    ],
+    holds: "By event time, whichever record arrives first; an event counts once, however often it is sent. Units that were exposed to two variants are crossovers: left out, and counted as such.",
+    source: null,
+    anchor: "difference-and-lift",
+  },
+  chiSquare: {
+    title: "Sample ratio at the planned end",
+    says: "Whether units arrived in the shares that the split promises, looked at once.",
+    formula: [
+      "X\u00b2      = \u03a3 (n \u2212 N \u03b8)\u00b2 / (N \u03b8)     \u03b8: expected share, n: units of an arm, N: of all",
+      "p-value = P( \u03c7\u00b2(arms \u2212 1) > X\u00b2 )",
+    ],
+    holds: "Valid at its planned end only, and not told while an arm expects fewer than 5 units.",
+    source: {
+      title: "Cochran: Some methods for strengthening the common \u03c7\u00b2 tests. Biometrics 10, 1954",
+      url: "https://doi.org/10.2307/3001616",
+    },
+    anchor: "sample-ratio",
   },
   sequential: {
     title: "Interval and p-value at any time",
