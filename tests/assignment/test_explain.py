@@ -258,6 +258,13 @@ def test_policies_tell_their_verdict() -> None:
     assert found.evaluation.undecided == ("gone",)
 
 
+@pytest.mark.parametrize("keep", [None, "unit", "person"])
+def test_whether_something_may_be_kept_is_told(keep: str | None) -> None:
+    spec = experiment(keep=keep)
+    found = explain(ExperimentEvaluator(ExperimentRegistry()).plan(spec), ExperimentContext())
+    assert found.as_dict()["keep"] == keep
+
+
 def test_prerequisites_are_explained_too() -> None:
     first, second = (
         experiment("first", coverage=0),

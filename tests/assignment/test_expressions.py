@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 from enum import StrEnum
@@ -140,6 +141,45 @@ def test_meaning(source: str, expected: object) -> None:
     found = value(source)
     assert found == expected
     assert isinstance(found, bool) == isinstance(expected, bool)
+
+
+@pytest.mark.parametrize(
+    "context",
+    [
+        {},
+        {"a": None},
+        {"a": {}},
+        {"a": {"b": "x"}},
+        {"a": {"b": "y"}},
+        {"a": {"b": ["x"]}},
+        {"a": {"b": 1}},
+        {"a": {"b": {1}}},
+        {"a": "x"},
+        {"a": ["x"]},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "source",
+    [
+        "context.a.b === 'x'",
+        "context.a?.b === 'x'",
+        "context.a?.b !== 'x'",
+        "context.a?.b",
+        "context.a?.b == ['x']",
+        "context.a?.b.length === 1",
+    ],
+)
+def test_holds_is_test_of_one_object(source: str, context: dict[str, object]) -> None:
+    expression = compile_expression(source)
+
+    def told(ask: Callable[[dict[str, object]], bool]) -> object:
+        try:
+            return ask(context)
+        except ExpressionError as error:
+            return type(error), str(error)
+
+    assert told(expression.holds) == told(expression.test)
 
 
 def test_not_a_number() -> None:

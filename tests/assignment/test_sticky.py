@@ -145,6 +145,33 @@ async def test_only_identities_that_the_experiment_is_run_on_are_stitched() -> N
     assert (await shop.ask(spec, user_id="bob", session_id="desk")).variant.id == "control"
 
 
+async def test_who_keeps_is_a_setting_of_the_spec_or_else_of_the_evaluator() -> None:
+    store = MemoryAssignmentStore()
+
+    async def ask(spec: ExperimentSpec, default: Any, **who: str) -> str:
+        evaluator = ExperimentEvaluator(ExperimentRegistry([spec]))
+        found = await StickyEvaluator(evaluator, store, keep=default).choose_variant(
+            {"experiment": spec.key, **who}
+        )
+        assert found is not None
+        return found.variant.id
+
+    before, after = ({"control": 0, "treatment": 1}, {"control": 1, "treatment": 0})
+    for keep, default, user, session in (
+        (None, None, "control", "control"),
+        (None, "unit", "control", "treatment"),
+        ("unit", "person", "control", "treatment"),
+        ("unit", None, "control", "treatment"),
+        (None, "person", "treatment", "treatment"),
+        ("person", None, "treatment", "treatment"),
+    ):
+        key = f"shop.{keep}-{default}".lower()
+        await ask(experiment(key=key, keep=keep, weights=before), default, sessionId="s")
+        changed = experiment(key=key, keep=keep, weights=after, version=2)
+        assert await ask(changed, default, sessionId="s", userId="ada") == user
+        assert await ask(changed, default, sessionId="s") == session
+
+
 # -- the store --------------------------------------------------------------------------------
 
 names = st.sampled_from(["user:1", "user:2", "session:a", "session:b"])

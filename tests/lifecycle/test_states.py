@@ -65,6 +65,7 @@ def test_publishing_over_a_version_takes_the_same_ways(before, after):
 
 
 CHANGES_WHO_GETS_WHAT = {
+    "keep": {"keep": "unit"},
     "controlVariant": {"controlVariant": "b"},
     "variants": {"variants": [{"id": "a", "weight": 2}, {"id": "b"}]},
     "allocation": {"allocation": {"type": "random", "salt": "another"}},

@@ -52,6 +52,13 @@ def test_a_targeted_allocation_falls_back_to_control_unless_told():
             "controlVariant: no variant has the id 'contrl': did you mean 'control'?",
         ),
         (
+            {"keep": "person", "unit": ["userId", "organizationId"]},
+            (
+                "keep: is person, and the unit is userId, organizationId: a person is known by "
+                "userId and sessionId, so list both as unit, or keep by unit"
+            ),
+        ),
+        (
             {"variants": [{"id": "control"}, {"id": "control"}]},
             "variants: two have the id 'control': ids are unique",
         ),

@@ -99,6 +99,11 @@ def test_prerequisites_that_hold():
             {"experiment": "a"},
             "requires Experiment a, which is a draft, so no",
         ),
+        (
+            {"keep": "unit"},
+            {"experiment": "a", "variant": "green"},
+            "[0].variant requires 'green' of Experiment a 1.0.0, whose units keep what they were",
+        ),
         ({"status": "completed"}, {"experiment": "a"}, "which is completed, so nobody is enrolled"),
         (
             {"layer": layer(0, 0.5)},

@@ -18,7 +18,7 @@ from anabranch.assignment.expressions import Read, reads
 from anabranch.assignment.hashing import Place
 from anabranch.assignment.plan import NOT_ASKED, Plan, Undecided, Verdict, unmet
 from anabranch.errors import AnabranchError, ExpressionError
-from anabranch.specs import PolicyRef
+from anabranch.specs import Keep, PolicyRef
 from anabranch.specs.base import canonical
 
 __all__ = ["Asker", "Explanation", "RuleStep", "SplitStep", "Step", "explain"]
@@ -93,6 +93,8 @@ class Explanation:
         steps: In the order in which they decide.
         rules: Of a targeted allocation; not reached where a step stopped the unit.
         split: Where the split decided.
+        keep: By what the experiment's variants are kept: what a store remembers of an enrolled
+            unit holds instead of this. None where nothing is kept.
     """
 
     evaluation: Evaluation
@@ -101,6 +103,7 @@ class Explanation:
     steps: tuple[Step, ...]
     rules: tuple[RuleStep, ...]
     split: SplitStep | None
+    keep: Keep | None = None
 
     @property
     def decided_by(self) -> str:
@@ -130,6 +133,7 @@ class Explanation:
             "rules": [_dict(rule) for rule in self.rules],
             "split": None if self.split is None else _dict(self.split),
             "decidedBy": self.decided_by,
+            "keep": self.keep,
             "variant": found.variant.id,
             "reason": found.reason,
             "enrolled": found.enrolled,
@@ -188,6 +192,7 @@ class _Explainer:
             tuple(steps),
             rules,
             split,
+            plan.spec.keep,
         )
 
     def _evaluate(self, plan: Plan, context: ExperimentContext) -> Evaluation:

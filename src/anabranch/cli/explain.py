@@ -132,6 +132,10 @@ def _tree(found: Explanation) -> Tree:
             f"  reason {evaluation.reason}, {enrolled}, decided by {found.decided_by}",
         )
     )
+    if found.keep is not None and evaluation.enrolled:
+        result.add(
+            Text(f"kept by {found.keep}: what it was given first, if anything, holds instead")
+        )
     for override in evaluation.variant.overrides:
         version = f" {override.version}" if override.version else ""
         result.add(Text(f"{override.type} {override.target}{version}"))

@@ -27,7 +27,7 @@ REVIEWED: Final = "privacy-reviewed"
 # -- 1: short-lived, with a new version for every change --------------------------------------
 
 _DECIDES: Final = (
-    "controlVariant", "variants", "allocation", "unit", "layer", "holdout", "prerequisites",
+    "controlVariant", "variants", "allocation", "unit", "keep", "layer", "holdout", "prerequisites",
 )  # fmt: skip
 """Fields that decide who gets what."""
 _SHOWN: Final = {"name", "description", "metadata"}
