@@ -15,7 +15,6 @@ from anabranch.metrics.health import (
     harm,
     hour_of,
     imbalance,
-    over_budget,
     sample_ratio_mismatch,
     silence,
 )
@@ -111,26 +110,6 @@ def test_silence_is_long_enough_and_of_enough_expected_events(minutes, exposures
     found = silence("revenue", quiet, rate=LEAST_EXPECTED_EVENTS / 140, longest_ms=HOUR)
     assert found.word == word
     assert found.figure == minutes * MINUTE
-
-
-@pytest.mark.parametrize(
-    ("taken", "refused", "word"),
-    [
-        (94, 6, "breach"),
-        (95, 5, "between"),
-        (96, 2, "between"),
-        (98, 2, "over"),
-        (0, 99, "between"),
-    ],
-)
-def test_the_error_budget_is_a_share_of_enough_records(taken, refused, word):
-    found = over_budget("shop.order", {0: (taken, refused)}, budget=0.05)
-    assert found.word == word
-
-
-def test_of_the_error_budget_the_latest_hour_with_enough_records_counts():
-    hours = {0: (0, 1000), HOUR: (1000, 0), 2 * HOUR: (0, 5)}
-    assert over_budget("shop.order", hours, budget=0.05).word == "over"
 
 
 def test_hours_begin_where_hours_begin_and_days_are_their_own():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from anabranch.cli.results_tables import show_results
 from anabranch.events.models import (
     Delta,
     MetricDelta,
@@ -260,3 +261,23 @@ async def test_one_look_over_many_hours_judges_by_the_latest_that_is_decisive():
     records = [moved(n * HOUR, **arms) for n, arms in enumerate(hours)]
     assert alerts(await bench().run(*records)) == []
     assert alerts(await bench().run(*records[:21])) == [("exposure_imbalance", "raised", None)]
+
+
+async def test_results_say_what_they_breach_and_nothing_where_there_is_nothing():
+    watched = bench()
+    fair, harmed = [
+        (await one.run(moved(0, **arms))).of("results")[0].json
+        for one, arms in ((watched, HARMLESS), (bench(), HARMFUL))
+    ]
+    assert "breaches" not in fair
+    assert harmed["breaches"] == [{"kind": "guardrail", "metric": "buyers", "variant": "short"}]
+
+
+async def test_results_that_breach_show_it_in_the_terminal(capsys):
+    out = await bench().run(moved(0, **HARMFUL))
+    show_results([out.of("results")[0].value])
+    lines = capsys.readouterr().out.splitlines()
+    (head,) = [line for line in lines if "status" in line]
+    assert "expected share" in head
+    assert any("short" in line and "harms buyers" in line for line in lines)
+    assert any("control" in line and " ok " in line for line in lines)

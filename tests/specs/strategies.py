@@ -175,7 +175,7 @@ def experiments(draw: st.DrawFn) -> dict[str, Any]:
                     max_size=2,
                 ),
                 onBreach=reactions,
-                health=some(silence=st.sampled_from([1, "2h", "7d"]), errorBudget=shares),
+                health=some(silence=st.sampled_from([1, "2h", "7d"])),
                 status=st.sampled_from(["draft", "running", "paused", "completed", "retired"]),
             )
         ),

@@ -139,6 +139,26 @@ def test_alerts_latest_first():
     assert alerts[0]["data"] == {"kind": "anomaly", "metric": "price", "value": ALERTS_KEPT + 4}
 
 
+def test_an_alert_that_came_twice_is_shown_once_with_its_words():
+    board = Board()
+    for state in ("raised", "raised", "resolved"):
+        alert = {
+            "id": f"alert-{state}",
+            "kind": "guardrail",
+            "state": state,
+            "experiment": KEY,
+            "version": VERSION,
+            "message": "b is worse",
+            "evidence": {"low": -1},
+        }
+        board.apply("alerts", KEY.encode(), json.dumps(alert).encode(), (), NOW)
+    alerts = shown(board)["alerts"]
+    assert [(a["experiment"], a["message"], a["data"]["state"]) for a in alerts] == [
+        (KEY, "b is worse", "resolved"),
+        (KEY, "b is worse", "raised"),
+    ]
+
+
 def test_an_alert_of_an_event_that_was_sent_twice_is_shown_once():
     board = Board()
     for event in ("1", "1", "2"):

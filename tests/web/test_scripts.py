@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node.js")
 
 def run(script: str, **given):
     """The value that the script's last line gives to ``tell``."""
-    names = ["format", "interval", "results", "state", "why"]
+    names = ["format", "incidents", "interval", "results", "state", "why"]
     imports = "\n".join(f"import * as {name} from '{STATIC}/js/{name}.js';" for name in names)
     constants = "\n".join(f"const {name} = {json.dumps(value)};" for name, value in given.items())
     source = (
@@ -189,3 +189,20 @@ def test_a_part_of_another_run_does_not_fit():
     board.apply("assignments", b"k", assignment(), (), NOW)
     part = board.snapshot(RUN, now=NOW, since=seen)
     assert run("tell(state.merge(part))", part=part) is False
+
+
+@pytest.mark.parametrize(
+    ("alert", "words"),
+    [
+        ({"kind": "anomaly", "data": {}}, "anomaly"),
+        ({"kind": "sample_ratio", "data": {"state": "raised"}}, "sample ratio"),
+        ({"kind": "silence", "data": {"state": "resolved"}}, "silence is over"),
+        (
+            {"kind": "guardrail", "data": {"state": "raised", "action": "pause"}},
+            "guardrail, pauses",
+        ),
+        ({"kind": "guardrail", "data": {"state": "changed"}}, "guardrail got worse"),
+    ],
+)
+def test_an_alert_says_what_became_of_it(alert, words):
+    assert run("tell(incidents.heading(alert))", alert=alert) == words

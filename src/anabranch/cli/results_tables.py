@@ -52,11 +52,17 @@ def rendered(results: Results, width: int) -> Iterator[RenderableType]:
         width: Columns there are; a narrow terminal gets the sequential interval as figures only.
     """
     yield _marked(f"\n[bold]{results.experiment}[/] {results.version}   as of {results.as_of}")
-    arms = table("variant", figures=("units", "expected share", "crossovers"))
+    harms = _harms(results)
+    arms = table(
+        "variant",
+        *(("status",) if harms else ()),
+        figures=("units", "expected share", "crossovers"),
+    )
     for arm in results.variants:
         share = results.srm.expected.get(arm.id)
         arms.add_row(
             _arm(arm.id, results.control),
+            *((harms.get(arm.id, "ok"),) if harms else ()),
             f"{arm.units:,}",
             "" if share is None else f"{share:.4f}",
             f"{arm.crossovers:,}",
@@ -65,6 +71,15 @@ def rendered(results: Results, width: int) -> Iterator[RenderableType]:
     yield from _sample_ratio(results.srm)
     for metric in results.metrics:
         yield from _metric(metric, results.control, width)
+
+
+def _harms(results: Results) -> dict[str, str]:
+    """Variants that harm a guardrail, and which they harm."""
+    found: dict[str, list[str]] = {}
+    for breach in results.breaches or ():
+        if breach.variant is not None and breach.metric is not None:
+            found.setdefault(breach.variant, []).append(escape(breach.metric))
+    return {variant: f"[red]harms {', '.join(names)}[/]" for variant, names in found.items()}
 
 
 def _marked(text: str) -> Text:

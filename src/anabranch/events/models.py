@@ -395,11 +395,26 @@ class MetricResult(_Wire, omit_defaults=False):
     per: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class Breach(_Wire):
+    """Something that the figures breach at this moment; kinds are those of alerts.
+
+    Attributes:
+        metric: The guardrail that is harmed.
+        variant: Who harms it.
+    """
+
+    kind: str
+    metric: str | None = None
+    variant: str | None = None
+
+
 class Results(_Wire, omit_defaults=False):
     """Value of ``results``, keyed ``experiment|version``: one run's cumulative results.
 
     Attributes:
         as_of: RFC 3339; the greatest event time counted.
+        breaches: Guardrails that are harmed and units in other shares than planned, by these
+            figures alone; not there where there are none.
     """
 
     experiment: str
@@ -410,6 +425,7 @@ class Results(_Wire, omit_defaults=False):
     variants: list[VariantResult]
     srm: SampleRatio
     metrics: list[MetricResult]
+    breaches: list[Breach] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Alert(_Wire, omit_defaults=False):

@@ -19,13 +19,11 @@ from anabranch.metrics.windows import HOUR, MINUTE
 
 __all__ = [
     "LEAST_EXPECTED_EVENTS",
-    "LEAST_RECORDS",
     "Kind",
     "Quiet",
     "Verdict",
     "harm",
     "imbalance",
-    "over_budget",
     "sample_ratio_mismatch",
     "silence",
 ]
@@ -38,9 +36,7 @@ class Kind(StrEnum):
     SAMPLE_RATIO = "sample_ratio"
     EXPOSURE_IMBALANCE = "exposure_imbalance"
     SILENCE = "silence"
-    ERROR_BUDGET = "error_budget"
     ANOMALY = "anomaly"
-    SPEC_REFUSED = "spec_refused"
 
 
 MISMATCH: Final = 0.001
@@ -63,9 +59,6 @@ LEAST_UNITS: Final = 50
 LEAST_EXPECTED_EVENTS: Final = 14.0
 """Units with an event that must be expected of those exposed since: that none comes by chance then
 has a probability of exp(-14), less than one in a million (Poisson)."""
-
-LEAST_RECORDS: Final = 100
-"""Records of an event in an hour below which its error budget is not looked at."""
 
 Word = Literal["breach", "between", "over"]
 
@@ -275,35 +268,6 @@ def silence(metric: str, quiet: Quiet, *, rate: float, longest_ms: int) -> Verdi
         f"no event of {metric!r} for {gap // MINUTE} min, while {quiet.since:,} units were exposed "
         f"of which about {awaited:.0f} should have had one",
         metric=metric,
-    )
-
-
-def over_budget(event: str, hours: Mapping[int, tuple[int, int]], *, budget: float) -> Verdict:
-    """Whether too many of an event's records are refused.
-
-    A breach when the latest hour with :data:`LEAST_RECORDS` records had more refused than the
-    budget, over when it had half the budget or less.
-
-    Args:
-        event: Its name, for the message.
-        hours: Where each hour begins to records taken and records refused.
-        budget: Share that may be refused.
-    """
-    enough = [
-        start for start, (taken, refused) in hours.items() if taken + refused >= LEAST_RECORDS
-    ]
-    if not enough:
-        return Verdict(Kind.ERROR_BUDGET, "between", 0.0)
-    start = max(enough)
-    taken, refused = hours[start]
-    share = refused / (taken + refused)
-    return Verdict(
-        Kind.ERROR_BUDGET,
-        "breach" if share > budget else "over" if share <= budget / 2 else "between",
-        share,
-        {"event": event, "start": start, "taken": taken, "refused": refused, "budget": budget},
-        f"{share:.1%} of an hour's {taken + refused:,} records of {event} were refused, and the "
-        f"budget is {budget:.1%}",
     )
 
 

@@ -42,7 +42,7 @@ from anabranch.metrics.plan import run_key
 from anabranch.metrics.sketch import add_bins
 from anabranch.metrics.watermark import watermark
 from anabranch.metrics.windows import DAY, HOUR, WindowSettings
-from anabranch.processors.alerts import Health
+from anabranch.processors.alerts import Health, breaches
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
 from anabranch.processors.reports import EXPOSURES, Arm, metric_window, results
 from anabranch.specs import Catalog, ExperimentSpec
@@ -188,6 +188,7 @@ class AggregateProcessor:
         }
         key = f"{spec.key}|{spec.version}".encode()
         found = results(spec, arms, run["asOf"])
+        found.breaches = breaches(spec, found) or msgspec.UNSET
         out.send("results", key, self._encode(found))
         return found
 

@@ -22,7 +22,7 @@ import msgspec
 
 from anabranch.events.cloudevents import format_time
 from anabranch.events.ids import alert_id
-from anabranch.events.models import Alert, Delta, MetricResult, Results, WindowDelta
+from anabranch.events.models import Alert, Breach, Delta, MetricResult, Results, WindowDelta
 from anabranch.metrics.alarms import Told, follow
 from anabranch.metrics.health import (
     Kind,
@@ -38,7 +38,7 @@ from anabranch.metrics.plan import run_key
 from anabranch.processors.protocol import Outputs, State
 from anabranch.specs import ExperimentSpec, SuccessMetric
 
-__all__ = ["Health", "alert_of"]
+__all__ = ["Health", "alert_of", "breaches"]
 
 _HOURS_KEPT: Final = 3
 _TIMES: Final = frozenset({"start", "lastEvent", "lastExposure"})
@@ -120,22 +120,37 @@ class Health:
         return kept
 
 
-def _verdicts(spec: ExperimentSpec, found: Results, kept: dict[str, Any]) -> Iterator[Verdict]:
-    pause = spec.on_breach == "pause"
-    units = {arm.id: arm.units for arm in found.variants}
+def breaches(spec: ExperimentSpec, found: Results) -> list[Breach]:
+    """What a run's figures breach at this moment: a function of the results alone."""
+    return [
+        Breach(kind=str(one.kind), metric=one.metric, variant=one.variant)
+        for one in _of_figures(spec, found)
+        if one.word == "breach"
+    ]
+
+
+def _of_figures(spec: ExperimentSpec, found: Results) -> Iterator[Verdict]:
     for result in found.metrics:
         metric = spec.metrics_by_name.get(result.name)
         if metric is not None and metric.guardrail is not None:
             yield from _harms(metric, result, pause=(metric.guardrail.on_breach or spec.on_breach))
-    srm = found.srm
-    mismatch = sample_ratio_mismatch(units, srm.expected, srm.sequential_p_value, pause=pause)
+    mismatch = sample_ratio_mismatch(
+        {arm.id: arm.units for arm in found.variants},
+        found.srm.expected,
+        found.srm.sequential_p_value,
+        pause=spec.on_breach == "pause",
+    )
     if mismatch is not None:
         yield mismatch
+
+
+def _verdicts(spec: ExperimentSpec, found: Results, kept: dict[str, Any]) -> Iterator[Verdict]:
+    yield from _of_figures(spec, found)
     hours = {int(start): counts for start, counts in kept["hours"].items()}
-    balance = imbalance(hours, srm.expected)
+    balance = imbalance(hours, found.srm.expected)
     if balance is not None:
         yield balance
-    yield from _silences(spec, found, kept, sum(units.values()))
+    yield from _silences(spec, found, kept, sum(arm.units for arm in found.variants))
 
 
 def _harms(metric: SuccessMetric, result: MetricResult, *, pause: str) -> Iterator[Verdict]:
@@ -177,9 +192,7 @@ def _silences(
         )
 
 
-def alert_of(
-    verdict: Verdict, told: Told, at: int, experiment: str, version: str, event: str = ""
-) -> Alert:
+def alert_of(verdict: Verdict, told: Told, at: int, experiment: str, version: str) -> Alert:
     """The record that tells of a verdict."""
     evidence = {
         name: format_time(value) if name in _TIMES else value
@@ -187,30 +200,28 @@ def alert_of(
     }
     pauses = verdict.pause and told.change == "raised"
     return Alert(
-        id=alert_id(experiment, version, verdict.subject, event, told.episode, told.number),
+        id=alert_id(experiment, version, verdict.subject, told.episode, told.number),
         kind=str(verdict.kind),
         state=told.change,
         at=format_time(at),
         since=format_time(told.since),
-        message=_ended(verdict, event) if told.change == "resolved" else verdict.message,
+        message=_ended(verdict) if told.change == "resolved" else verdict.message,
         evidence=evidence,
         action="pause" if pauses else "alert",
         experiment=experiment or msgspec.UNSET,
         version=version or msgspec.UNSET,
         metric=verdict.metric or msgspec.UNSET,
         variant=verdict.variant or msgspec.UNSET,
-        event=event or msgspec.UNSET,
     )
 
 
-def _ended(verdict: Verdict, event: str) -> str:
+def _ended(verdict: Verdict) -> str:
     return {
         Kind.GUARDRAIL: f"{verdict.variant} no longer does worse than tolerated in "
         f"{verdict.metric!r}",
         Kind.SAMPLE_RATIO: "units have the planned shares again",
         Kind.EXPOSURE_IMBALANCE: "a whole hour's first exposures had the planned shares again",
         Kind.SILENCE: f"events of {verdict.metric!r} come again",
-        Kind.ERROR_BUDGET: f"records of {event} are within their error budget again",
     }[verdict.kind]
 
 

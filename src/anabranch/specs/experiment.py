@@ -184,7 +184,7 @@ class ExperimentSpec(Spec):
     """What is done when a guardrail is harmed or units come in other shares than planned: alert,
     or pause, which pauses the experiment too. A guardrail may say otherwise."""
     health: Health = Field(default_factory=Health)
-    """When its telemetry counts as silent or broken."""
+    """When its telemetry counts as silent."""
     status: Status = Status.RUNNING
     """Where it is in its life: draft, running, paused, completed or retired."""
 

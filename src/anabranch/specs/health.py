@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PlainValidator
 
 from anabranch.specs.base import SpecModel
-from anabranch.specs.fields import Seconds, Share
+from anabranch.specs.fields import Seconds
 
 __all__ = ["Guardrail", "Health", "OnBreach", "Tolerance"]
 
@@ -37,10 +37,8 @@ class Guardrail(SpecModel):
 
 
 class Health(SpecModel):
-    """When an experiment and its telemetry count as ill."""
+    """When an experiment's telemetry counts as ill."""
 
     silence: Seconds = 3600
     """A metric is silent when exposures went on for so long without an event of it, in event time.
     """
-    error_budget: Share = 0.05
-    """Share of an event's records in an hour that may be refused."""

@@ -208,9 +208,10 @@ class Board:
         if _header(headers, "content-type").startswith(STRUCTURED.decode()):
             inner = data.get("data")
             data = inner if isinstance(inner, dict) else {}
-        event = (data.get("eventSource"), data.get("eventId"), data.get("metric"))
-        if data.get("eventId") is not None and event in self._alerted:
-            return  # the event was sent twice, and so was its alert
+        named = ("id",) if data.get("id") is not None else ("eventId", "eventSource", "metric")
+        event = tuple(data.get(name) for name in named)
+        if event[0] is not None and event in self._alerted:
+            return  # the event was sent twice, and so was its alert; or the record came twice
         self._alerted.append(event)
         kind = data.get("kind") or data.get("type") or _header(headers, "ce_type") or "alert"
         self._alerts.appendleft(

@@ -5,7 +5,10 @@ import * as format from "./format.js";
 import { panel, quiet } from "./parts.js";
 import { serverNow, state } from "./state.js";
 
-const HIDDEN = new Set(["kind", "type", "message", "experiment", "version", "time", "eventId", "eventSource"]);
+const HIDDEN = new Set([
+  "kind", "type", "message", "experiment", "version", "time", "eventId", "eventSource",
+  "id", "state", "at", "since", "action",
+]);
 
 export function alertsPanel(run) {
   const alerts = state.alerts.filter((a) => !a.experiment || !run || a.experiment === run.experiment);
@@ -22,13 +25,19 @@ export function alertsPanel(run) {
               "li",
               null,
               time(alert.at),
-              h("strong", null, alert.kind),
+              h("strong", null, heading(alert)),
               h("span", { class: "words" }, alert.message || facts(alert.data)),
             ),
           ),
         )
       : quiet("No alerts."),
   );
+}
+
+// Kind, what became of it, and what was done about it.
+export function heading({ kind, data }) {
+  const change = { resolved: " is over", changed: " got worse" }[data.state] || "";
+  return kind.replaceAll("_", " ") + change + (data.action === "pause" ? ", pauses" : "");
 }
 
 function facts(data) {
