@@ -20,6 +20,7 @@ PAGES = [
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "docs/README.md",
+    "docs/analysis.md",
     "docs/development.md",
     "docs/lifecycle.md",
     "docs/metrics.md",
