@@ -289,7 +289,8 @@ def _chooser(
     catalog: Catalog, spec: ExperimentSpec
 ) -> Callable[[ExperimentContext, int], Evaluation]:
     """The experiment's plan, with the catalog's own policies to ask."""
-    plan = ExperimentEvaluator(catalog.experiments).plan(spec)
+    applications = catalog.applications()
+    plan = ExperimentEvaluator(catalog.experiments, applications=applications).plan(spec)
     allows = PolicyEngine(catalog.policies).allows_targeting
 
     def choose(context: ExperimentContext, now: int) -> Evaluation:
