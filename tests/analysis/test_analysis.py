@@ -61,6 +61,12 @@ def test_differences_are_those_of_scipy(found):
     assert row["unadjusted_difference"] is None
 
 
+def test_figures_have_the_interval_of_the_mean_and_the_chance_to_be_best(found):
+    rows = [row for row in found.rows("figures") if row["metric"] == "revenue"]
+    assert all(row["mean_low"] < row["mean"] < row["mean_high"] for row in rows)
+    assert sum(row["probability_best"] for row in rows) == pytest.approx(1)
+
+
 def test_the_split_comes_with_its_sample_ratio(found):
     rows = found.rows("split")
     assert [(r["variant"], r["units"], r["is_control"]) for r in rows] == [
@@ -141,6 +147,7 @@ def test_units_with_a_covariate_are_adjusted_as_by_least_squares():
     (row,) = found.rows()
     assert row["difference"] == pytest.approx(rest[arm == 1].mean() - rest[arm == 0].mean())
     assert row["variance_reduction"] > 0.9
+    assert row["relative_lift_low"] < row["relative_lift"] < row["relative_lift_high"]
     assert row["unadjusted_difference"] == pytest.approx(
         after[arm == 1].mean() - after[arm == 0].mean()
     )

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from anabranch.events.cloudevents import parse_time
-from anabranch.events.models import Comparison, Interval, MetricResult, Results
+from anabranch.events.models import Bounds, Comparison, Interval, MetricResult, Results
 
 __all__ = ["Row", "comparison_rows", "figure_rows", "moment", "split_rows"]
 
@@ -66,6 +66,8 @@ def figure_rows(runs: Iterable[Results]) -> list[Row]:
             "value": arm.value,
             "denominator": arm.denominator,
             "steps": arm.steps,
+            **_bounds("mean", arm.interval),
+            "probability_best": arm.probability_best,
         }
         for results in runs
         for metric in results.metrics
@@ -84,7 +86,7 @@ def comparison_rows(runs: Iterable[Results]) -> list[Row]:
 
 
 def _comparison(results: Results, metric: MetricResult, comparison: Comparison) -> Row:
-    adjustment = comparison.adjustment
+    adjustment, lift = comparison.adjustment, comparison.lift
     adjusted = None if adjustment is msgspec.UNSET else adjustment
     return {
         **_run(results),
@@ -94,10 +96,19 @@ def _comparison(results: Results, metric: MetricResult, comparison: Comparison) 
         "control": comparison.control,
         "difference": comparison.difference,
         "relative_lift": comparison.relative_lift,
+        **_bounds("relative_lift", None if lift is msgspec.UNSET else lift.sequential),
         **_interval("sequential", comparison.sequential),
         **_interval("fixed", comparison.fixed),
         "unadjusted_difference": None if adjusted is None else adjusted.difference,
         "variance_reduction": None if adjusted is None else adjusted.variance_reduction,
+    }
+
+
+def _bounds(name: str, bounds: Bounds | None) -> Row:
+    """95 %, valid at any time."""
+    return {
+        f"{name}_low": None if bounds is None else bounds.low,
+        f"{name}_high": None if bounds is None else bounds.high,
     }
 
 

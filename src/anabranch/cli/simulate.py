@@ -94,6 +94,8 @@ def simulate(
         specs=specs,
         breaker_share=1,
         results_linger=0,
+        # A pause half-way would leave nothing to compare with what was planted.
+        pause_on_breach=False,
     )
     given = checked_catalog(settings.specs)
     catalog, spec = simulated(given, _experiment(given, experiment))
