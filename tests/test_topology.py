@@ -60,7 +60,7 @@ def test_the_audit_is_kept_for_ever_and_superseded_specs_for_a_month():
 
 def test_every_stage_reads_the_specs():
     for shape in STAGES:
-        assert {"specs", "specs.dlq"} <= {topic.name for topic in topics_of([shape])}
+        assert {"specs", "specs.dlq", "alerts"} <= {topic.name for topic in topics_of([shape])}
 
 
 def test_a_dead_letter_fits_wherever_its_original_fitted():

@@ -203,8 +203,8 @@ def choose_stages(names: Iterable[str]) -> list[StageShape]:
 
 
 def topics_of(shapes: Sequence[StageShape]) -> list[Topic]:
-    """The topics that the stages read or write; every stage reads the specs."""
-    used = {"specs", "specs.dlq"} | {
+    """The topics that the stages read or write; every stage reads specs and tells of bad ones."""
+    used = {"specs", "specs.dlq", "alerts"} | {
         name
         for s in shapes
         for name in (*s.sources, *s.outputs, *(f"{x}.dlq" for x in s.sources), s.changelog)

@@ -116,4 +116,5 @@ async def test_harm_pauses_the_experiment_once_with_who_and_why(pipeline):
 
 
 async def audit_there(pipeline) -> bool:
-    return bool(await audit(pipeline))
+    """A transaction's records become visible partition by partition."""
+    return bool(await audit(pipeline)) and bool(await pipeline.records("specs"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 
 import pytest
@@ -47,7 +48,7 @@ class Unsteady(EmbeddedSpecsLog):
 @pytest.fixture
 def log() -> Log:
     made = Log()
-    for topic in ("specs", "specs.dlq"):
+    for topic in ("specs", "specs.dlq", "alerts"):
         made.create_topic(NAMES.topic(topic), 2)
     return made
 
@@ -170,6 +171,9 @@ async def test_of_many_workers_one_writes_the_dead_letter_and_each_logs_once(log
             await asyncio.gather(*(live.catch_up() for live in lives))
             await asyncio.sleep(0.1)
     assert [key for key, _ in letters(log)] == [b"nonsense"]
+    (alert,) = log.all(NAMES.topic("alerts"))
+    assert alert.key == b"nonsense"
+    assert json.loads(alert.value)["kind"] == "spec_refused"
     errors = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
     assert len(errors) == 3
     assert all("t.specs.v1[" in text and "]@0 nonsense: " in text for text in errors)

@@ -191,14 +191,20 @@ async def test_a_bad_spec_is_refused_and_told_and_the_last_good_one_stays(onboar
     await onboarding.publish([Message("specs", broken.key, broken.value, broken.headers)])
 
     async def all_told() -> bool:
-        return len(await onboarding.records("specs.dlq")) == len(BAD) + 1
+        told = [len(await onboarding.records(topic)) for topic in ("specs.dlq", "alerts")]
+        return told == [len(BAD) + 1] * 2
 
-    await eventually(all_told, 30, "every refused spec on the dead letters")
+    await eventually(all_told, 30, "every refused spec on the dead letters and the alerts")
     letters = [(r.key, r.value, dict(r.headers)) for r in await onboarding.records("specs.dlq")]
     for key, value, message in [*BAD, (broken.key, broken.value, "no.such.experiment")]:
         (headers,) = [h for k, v, h in letters if (k, v) == (key, value)]
         assert message in headers["__streams.errors.message"].decode()
         assert headers["__streams.errors.topic"].decode().endswith(".specs.v1")
+    alerts = [(r.key, json.loads(r.value)) for r in await onboarding.records("alerts")]
+    assert len({told["id"] for _, told in alerts}) == len(alerts) == len(BAD) + 1
+    (about,) = [(key, told) for key, told in alerts if "no.such.experiment" in told["message"]]
+    assert (about[0], about[1]["kind"]) == (EXPERIMENT.encode(), "spec_refused")
+    assert (about[1]["experiment"], about[1]["version"]) == (EXPERIMENT, "1.5.0")
 
     assert {a["digest"] for a in await asking.ask()} == {the_experiment().digest}
     second = next_version()

@@ -149,7 +149,7 @@ def test_a_worker_says_which_topics_it_may_not_use_before_it_starts(secured, pre
     """Each of its topics in turn; exit code 3, as the shell of a deployment sees it."""
     rights = documented("every worker", "assign", prefix=prefix)
     topics = sorted({right.name for right in rights if right.resource == "topic"})
-    assert len(topics) == 9
+    assert len(topics) == 10
     for topic in topics:
         settings = user(secured, f"{prefix}-{topic}", *(r for r in rights if r.name != topic))
         code, _, err = command(settings | {"prefix": prefix}, "worker", "assign")

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     EXPOSURE_IMBALANCE = "exposure_imbalance"
     SILENCE = "silence"
     ANOMALY = "anomaly"
+    SPEC_REFUSED = "spec_refused"
 
 
 MISMATCH: Final = 0.001

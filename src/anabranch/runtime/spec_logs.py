@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+import msgspec
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 
@@ -15,9 +16,14 @@ from anabranch.engine.embedded import Log
 from anabranch.engine.kafka import KafkaClient, Topics, access
 from anabranch.engine.kafka.transactions import transact, transactional
 from anabranch.engine.outbox import ERROR_PREFIX, error_headers
-from anabranch.errors import KafkaUnavailableError, TopologyError
-from anabranch.lifecycle import Refusal
+from anabranch.errors import KafkaUnavailableError, SpecLoadError, TopologyError
+from anabranch.events.cloudevents import format_time
+from anabranch.events.ids import alert_id
+from anabranch.events.models import Alert
+from anabranch.lifecycle import Refusal, SpecName
+from anabranch.metrics.health import Kind
 from anabranch.processors.protocol import Record
+from anabranch.specs import ExperimentSpec
 from anabranch.topology import Names
 
 if TYPE_CHECKING:
@@ -38,6 +44,7 @@ class EmbeddedSpecsLog:
         self._log = records
         self._topic = names.topic("specs")
         self._dead = names.topic("specs.dlq")
+        self._alerts = names.topic("alerts")
         self._at: dict[int, int] = {}
 
     async def open(self, positions: Mapping[int, int]) -> bool:
@@ -72,6 +79,7 @@ class EmbeddedSpecsLog:
         record = refusal.record
         headers = [*record.headers, *error_headers(record, refusal.error)]
         self._log.append(self._dead, record.key, record.value, headers, record.timestamp)
+        self._log.append(self._alerts, *_alert(refusal))
         return True
 
 
@@ -88,6 +96,7 @@ class KafkaSpecsLog:
         self._client = client
         self._topic = names.topic("specs")
         self._dead = names.topic("specs.dlq")
+        self._alerts = names.topic("alerts")
         self._transactional_id = names.group("specs-refusals")
         self._consumer: AIOKafkaConsumer | None = None
         self._tps: list[TopicPartition] = []
@@ -156,7 +165,8 @@ class KafkaSpecsLog:
             if _buried(refusal, (await read_all(self._client, [self._dead]))[self._dead]):
                 return False
             letter = record.key, record.value, headers, record.timestamp
-            await transact(producer, [(self._dead, letter)])
+            told = *_alert(refusal), (), None
+            await transact(producer, [(self._dead, letter), (self._alerts, told)])
         return True
 
 
@@ -230,6 +240,35 @@ async def _started(client: KafkaClient) -> AIOKafkaConsumer:
         await consumer.stop()
         raise
     return consumer
+
+
+def _alert(refusal: Refusal) -> tuple[bytes, bytes]:
+    """Key and value of the alert about a refusal; keyed by experiment where it is of one."""
+    record = refusal.record
+    experiment: str | msgspec.UnsetType = msgspec.UNSET
+    version: str | msgspec.UnsetType = msgspec.UNSET
+    with suppress(SpecLoadError):
+        name = SpecName.parse(record.key)
+        if name.kind == ExperimentSpec.kind:
+            experiment, version = name.key, name.version
+    at = format_time(record.timestamp)
+    alert = Alert(
+        id=alert_id(str(Kind.SPEC_REFUSED), record.topic, record.partition, record.offset),
+        kind=str(Kind.SPEC_REFUSED),
+        state="raised",
+        at=at,
+        since=at,
+        message=f"a record of the specs topic is refused, what held before stays: {refusal}",
+        evidence={
+            "key": refusal.key,
+            "partition": record.partition,
+            "offset": record.offset,
+            "error": type(refusal.error).__name__,
+        },
+        experiment=experiment,
+        version=version,
+    )
+    return (experiment or refusal.key).encode(), msgspec.json.encode(alert)
 
 
 def _buried(refusal: Refusal, letters: Iterable[Record]) -> bool:
