@@ -42,6 +42,14 @@ _FENCED = (ProducerFenced, InvalidProducerEpoch)
 _REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError)
 
 
+def _fetching(stage: Stage) -> dict[str, int]:
+    """A topic that a stage feeds itself is mostly empty, and one fetch at a time asks a broker.
+
+    So while that topic is waited for, the backlog of the others would wait as well.
+    """
+    return {} if set(stage.sources).isdisjoint(stage.outputs) else {"fetch_max_wait_ms": 20}
+
+
 class KafkaPort:
     """The :class:`~anabranch.engine.port.Port` of the Kafka runtime.
 
@@ -87,7 +95,7 @@ class KafkaPort:
             await _private.wait_for_producer_id(producer)
             for topic in map(self._physical, self._stage.written):
                 self._counts[topic] = len(await producer.partitions_for(topic))
-            self._consumer = self._client.consumer(self._group)
+            self._consumer = self._client.consumer(self._group, **_fetching(self._stage))
             await self._consumer.start()
         except _FENCED as error:
             raise FencedError(f"{self._id}: {error!r}") from error
