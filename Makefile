@@ -94,7 +94,7 @@ LOCKING := --quiet --universal --python-version 3.11 --generate-hashes --no-emit
 lock: ## Resolve the dependencies again into requirements*.lock (needs uv)
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(UV) pip compile $(LOCKING) --group dev pyproject.toml -o requirements.lock
-	$(UV) pip compile $(LOCKING) --group dev --all-extras pyproject.toml -o requirements-extras.lock \
+	$(UV) pip compile $(LOCKING) --group dev --group browser --group docs --all-extras pyproject.toml -o requirements-extras.lock \
 	  --constraints requirements.lock
 
 .PHONY: clean
