@@ -26,6 +26,9 @@ _SINGLE_NODE = {
     "broker.heartbeat.interval.ms": "1000",
     # A misspelt topic is an error, never a new topic.
     "auto.create.topics.enable": "false",
+    # Tests write records of long ago, and retention, which looks after 30 s, goes by timestamps.
+    "log.retention.ms": "-1",
+    "log.initial.task.delay.ms": str(24 * 60 * 60 * 1000),
     # The default of 128 MiB would be a quarter of the heap.
     "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
 }
