@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,6 +51,6 @@ async def test_closing_never_raises_and_lets_go_of_what_would_not_stop(way, monk
     client = KafkaClient("127.0.0.1:1")
     closing = KafkaPort(client, counting(), 0, group="g", physical=str)
     producer, consumer = Stubborn(way), Stubborn("well")
-    closing._producer, closing._consumer = producer, consumer
+    closing._producer, closing._reading = producer, SimpleNamespace(consumers=[consumer])
     await closing.close()
     assert let_go == [producer]

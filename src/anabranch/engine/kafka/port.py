@@ -1,4 +1,4 @@
-"""A task's way into Kafka: a fencing producer, a consumer of committed records."""
+"""A task's way into Kafka: a fencing producer, consumers of committed records."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ from aiokafka.errors import (
 from anabranch.engine.kafka import _private, access
 from anabranch.engine.kafka.batches import full_batches, partition_batches
 from anabranch.engine.kafka.client import KafkaClient
-from anabranch.engine.kafka.offsets import committed_offsets
+from anabranch.engine.kafka.sources import Sources
 from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll
 from anabranch.engine.stage import Stage
 from anabranch.engine.state import Changes
 from anabranch.engine.store import Store
 from anabranch.errors import AnabranchError, FencedError, OutcomeUnknownError, ProcessingError
-from anabranch.processors.protocol import Record
 
 if TYPE_CHECKING:
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -40,14 +39,6 @@ _STOP_SECONDS = 5.0
 
 _FENCED = (ProducerFenced, InvalidProducerEpoch)
 _REFUSED = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidTimestampError)
-
-
-def _fetching(stage: Stage) -> dict[str, int]:
-    """A topic that a stage feeds itself is mostly empty, and one fetch at a time asks a broker.
-
-    So while that topic is waited for, the backlog of the others would wait as well.
-    """
-    return {} if set(stage.sources).isdisjoint(stage.outputs) else {"fetch_max_wait_ms": 20}
 
 
 class KafkaPort:
@@ -83,7 +74,7 @@ class KafkaPort:
             source: TopicPartition(physical(source), partition) for source in stage.sources
         }
         self._producer: AIOKafkaProducer | None = None
-        self._consumer: AIOKafkaConsumer | None = None
+        self._reading: Sources | None = None
         self._counts: dict[str, int] = {}
 
     # -- opening ------------------------------------------------------------------------------
@@ -95,8 +86,10 @@ class KafkaPort:
             await _private.wait_for_producer_id(producer)
             for topic in map(self._physical, self._stage.written):
                 self._counts[topic] = len(await producer.partitions_for(topic))
-            self._consumer = self._client.consumer(self._group, **_fetching(self._stage))
-            await self._consumer.start()
+            self._reading = Sources(
+                self._client, self._sources, group=self._group, together=self._stage.in_step
+            )
+            await self._reading.start()
         except _FENCED as error:
             raise FencedError(f"{self._id}: {error!r}") from error
         except KafkaConnectionError as error:
@@ -108,7 +101,7 @@ class KafkaPort:
     async def restore(self, store: Store, progress: Callable[[], None]) -> int:
         try:
             count = await self._read_changelog(store, progress)
-            await self._seek_sources()
+            await self._open_sources().seek()
         except (KafkaError, TimeoutError) as error:
             raise self._failed("restore", error) from error
         return count
@@ -144,27 +137,6 @@ class KafkaPort:
             await consumer.stop()
         return count
 
-    async def _seek_sources(self) -> None:
-        consumer = self._open_consumer()
-        tps = list(self._sources.values())
-        consumer.assign(tps)
-        beginnings = await consumer.beginning_offsets(tps)
-        committed = await committed_offsets(consumer, self._group, tps)
-        for tp in tps:
-            at = committed.get(tp, beginnings[tp])
-            if at < beginnings[tp]:
-                log.error(
-                    "%s[%d]: records %d to %d were deleted by the topic's retention before this "
-                    "stage processed them; going on at %d",
-                    tp.topic,
-                    tp.partition,
-                    at,
-                    beginnings[tp] - 1,
-                    beginnings[tp],
-                )
-                at = beginnings[tp]
-            consumer.seek(tp, at)
-
     def _failed(self, doing: str, error: BaseException) -> AnabranchError:
         """The error to raise: the right that is missing, or whatever else it was.
 
@@ -184,43 +156,25 @@ class KafkaPort:
         )
         return why or OutcomeUnknownError(f"{self._id} cannot {doing}: {error!r}")
 
-    def _open_consumer(self) -> AIOKafkaConsumer:
-        if self._consumer is None:
+    def _open_sources(self) -> Sources:
+        if self._reading is None:
             raise OutcomeUnknownError(f"{self._id} is not open")
-        return self._consumer
+        return self._reading
 
     # -- working ------------------------------------------------------------------------------
 
     async def poll(self, limit: int, wait: float) -> Poll:
-        consumer = self._open_consumer()
-        tps = list(self._sources.values())
-        got: dict[TopicPartition, Sequence[Record]] = {}
-        left = limit
         try:
-            if len(tps) > 1:  # else one source's backlog would fill the batch
-                for n, tp in enumerate(tps):
-                    share = max(1, left // (len(tps) - n))
-                    got |= await consumer.getmany(tp, timeout_ms=0, max_records=share)
-                    left -= len(got.get(tp, ()))
-            if not got:
-                timeout = max(1, int(wait * 1000))
-                got = await consumer.getmany(*tps, timeout_ms=timeout, max_records=limit)
+            return await self._open_sources().poll(limit, wait)
         except KafkaError as error:
             raise self._failed("read", error) from error
-        empty: Sequence[Record] = ()
-        return {source: got.get(tp, empty) for source, tp in self._sources.items()}
 
     async def positions(self) -> Mapping[str, int]:
-        consumer = self._open_consumer()
-        return {source: await consumer.position(tp) for source, tp in self._sources.items()}
+        return await self._open_sources().positions()
 
     def ends(self) -> Mapping[str, int]:
         """As the last answers to fetches said; nothing is asked of a broker."""
-        consumer = self._consumer
-        if consumer is None or consumer.assignment() != set(self._sources.values()):
-            return {}
-        known = {source: consumer.last_stable_offset(tp) for source, tp in self._sources.items()}
-        return {source: end for source, end in known.items() if end is not None and end >= 0}
+        return {} if self._reading is None else self._reading.ends()
 
     async def commit(
         self, outbox: Outbox, changes: Changes, positions: Mapping[str, int]
@@ -299,13 +253,19 @@ class KafkaPort:
         return written
 
     async def close(self) -> None:
-        producer, consumer = self._producer, self._consumer
-        self._producer = self._consumer = None
-        for client in (producer, consumer):
-            if client is not None and not await self._stop(client, client.stop()):
-                await self._stop(client, _private.let_go(client))
+        producer, reading = self._producer, self._reading
+        self._producer = self._reading = None
+        clients = [
+            *([] if producer is None else [producer]),
+            *([] if reading is None else reading.consumers),
+        ]
+        await asyncio.gather(*map(self._end, clients))
         if producer is not None:
             _private.take_note(producer)
+
+    async def _end(self, client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+        if not await self._stop(client, client.stop()):
+            await self._stop(client, _private.let_go(client))
 
     async def _stop(self, client: object, stopping: Coroutine[Any, Any, None]) -> bool:
         """Whether it has stopped; it never raises, and nothing it cancels inside cancels us."""
