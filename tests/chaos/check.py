@@ -123,7 +123,11 @@ class _Checker:
     # -- assignments --------------------------------------------------------------------------
 
     def _assignments(self) -> None:
-        """Every context of every experiment exactly once, the evaluator's variant, in order."""
+        """Every context of every experiment exactly once, the evaluator's variant, in order.
+
+        Of an experiment whose units keep their variant, the evaluator's is the first one's, and
+        all later ones are that again. Those of a unit lie on one partition.
+        """
         possible: dict[str, tuple[Input, Choice]] = {}
         wanted: dict[tuple[str, int], list[str]] = defaultdict(list)
         for context in self.contexts:
@@ -138,6 +142,7 @@ class _Checker:
 
         found: dict[tuple[str, int], list[tuple[str, Place]]] = defaultdict(list)
         variants: dict[tuple[str, str], dict[str, Place]] = defaultdict(dict)
+        held: dict[str, str] = {}
         lawful: dict[tuple[str, str], set[str]] = defaultdict(set)
         for _, choice in possible.values():
             lawful[choice.unit, choice.run].add(choice.variant)
@@ -153,9 +158,12 @@ class _Checker:
                 )
                 continue
             context, choice = known
+            if choice.kept:
+                choice = choice.given(held.setdefault(choice.assignment_key, choice.variant))
             self._same_assignment(choice, key, record)
             found[key, context.partition].append((context.id, place(record)))
-            variants[choice.unit, choice.run].setdefault(_variant(record), place(record))
+            if not choice.kept:
+                variants[choice.unit, choice.run].setdefault(_variant(record), place(record))
             if choice.exposes:
                 self.choices.append((context, choice))
         self._lines("assigned once", "assignments in order", wanted, found)

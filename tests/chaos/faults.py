@@ -324,7 +324,7 @@ class Restart(Fault):
 
 
 class Bump(Fault):
-    """New versions of two experiments are published while their contexts are on the way."""
+    """New versions of three experiments are published while their contexts are on the way."""
 
     name = "bump"
     seconds = 2.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -78,7 +78,11 @@ def read_inputs(records: Iterable[Record], bad: Mapping[str, Bad]) -> list[Input
 
 @dataclass(frozen=True)
 class Choice:
-    """What a context must be given of one version of one experiment."""
+    """What a context must be given of one version of one experiment.
+
+    Attributes:
+        kept: Whether units keep what they were given first, in whichever version.
+    """
 
     experiment: str
     version: str
@@ -89,6 +93,11 @@ class Choice:
     exposes: bool
     assignment_id: str
     exposure_id: str
+    kept: bool
+
+    def given(self, held: str) -> Choice:
+        """What it becomes for a unit that has been given a variant before, and keeps it."""
+        return self if held == self.variant else replace(self, variant=held, reason="sticky")
 
     @property
     def assignment_key(self) -> str:
@@ -138,6 +147,7 @@ def _chosen(context: Input, catalog: Catalog) -> Iterable[Choice]:
             evaluation.enrolled and data.get("exposure", True),
             assignment_id.decode(),
             exposure_id.decode(),
+            spec.keep is not None,
         )
 
 

@@ -9,19 +9,20 @@ from anabranch.specs import Catalog, Spec
 from anabranch.specs.documents import parse_document
 
 CHECKOUT, ONBOARDING, PRICING = "chaos.checkout", "chaos.onboarding", "chaos.pricing"
+SHIPPING = "chaos.shipping"
 PURCHASE, COMPLETED, RENEWED = "chaos.purchase", "chaos.completed", "chaos.renewed"
 LARGEST_AMOUNT = 900
 """A purchase above it is an anomaly."""
 
 
 def first() -> list[dict[str, Any]]:
-    """Telemetry and three experiments in version 1: random, targeted, and by organization."""
-    return [_telemetry(), _checkout(1), _onboarding(1), _pricing()]
+    """Telemetry and four experiments in version 1: random, targeted, by organization, kept."""
+    return [_telemetry(), _checkout(1), _onboarding(1), _pricing(), _shipping(1)]
 
 
 def second() -> list[dict[str, Any]]:
-    """What a bump publishes: other weights and another salt, another rule."""
-    return [_checkout(2), _onboarding(2)]
+    """What a bump publishes: other weights and another salt, another rule, other weights alone."""
+    return [_checkout(2), _onboarding(2), _shipping(2)]
 
 
 def parsed(documents: Iterable[dict[str, Any]]) -> list[Spec]:
@@ -130,4 +131,19 @@ def _pricing() -> dict[str, Any]:
             _metric("renewals", RENEWED, "count"),
             _metric("seats", RENEWED, "sum", property="seats"),
         ],
+    }
+
+
+def _shipping(version: int) -> dict[str, Any]:
+    """Whoever was given a variant keeps it, whatever the weights become."""
+    weights = {"control": 1, "free": 1} if version == 1 else {"control": 1, "free": 9}
+    return {
+        "kind": "Experiment",
+        "meta": _meta(SHIPPING, version),
+        "controlVariant": "control",
+        "variants": [{"id": id_, "name": id_, "weight": w} for id_, w in weights.items()],
+        "allocation": {"type": "random"},
+        "unit": ["userId"],
+        "keep": "unit",
+        "successMetrics": [_metric("revenue", PURCHASE, "sum", property="amount")],
     }

@@ -64,7 +64,7 @@ def test_what_the_pipeline_puts_out_passes(readings):
     assert report.contexts > 250
     assert report.assignments > report.exposures > 60
     assert report.dead_letters > 5
-    assert report.results == 3
+    assert report.results == 4
     assert report.windows > 100
 
 
@@ -239,3 +239,18 @@ def test_a_dead_letter_that_is_not_as_it_came_is_noticed(readings):
 
 def _id(record: Record) -> str:
     return dict(record.headers)["ce_id"].decode()
+
+
+def test_a_unit_that_did_not_keep_what_it_was_given_first_is_noticed(readings):
+    records = readings.topics["assignments"]
+    given = [n for n, r in enumerate(records) if r.key.endswith(f"|{specs.SHIPPING}".encode())]
+    keys = [records[n].key for n in given]
+    again = next(n for n in reversed(given) if keys.count(records[n].key) > 1)
+    value = json.loads(records[again].value)
+    other = {"control": "free", "free": "control"}[value["variant"]]
+    value |= {"variant": other, "reason": "sticky"}
+    damage = kept(records[again], value=json.dumps(value).encode())
+    found = damaged(
+        readings, "assignments", lambda all_: [*all_[:again], damage, *all_[again + 1 :]]
+    )
+    assert "the evaluator's variant" in rules(found)
