@@ -102,7 +102,8 @@ def test_what_cannot_be_mended_comes_back_and_says_how_often(where, capsys):
 def test_an_unknown_topic_and_an_unknown_prefix(where, capsys):
     assert run(["dlq", "show", "nonsense", *where]) == 4
     said = " ".join(capsys.readouterr().err.split())
-    assert "choose from" in said and "contexts" in said
+    assert "choose from" in said
+    assert "contexts" in said
     assert run(["dlq", "redrive", "contexts", *where]) == 4
     assert "is the prefix" in " ".join(capsys.readouterr().err.split())
     assert answer(capsys, "list", *where) == []
