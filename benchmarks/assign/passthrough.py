@@ -12,19 +12,19 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks.contestants import Clock, arguments
 
-_RECORDS = 4_000
-_BYTES = 1 << 20
+RECORDS = 4_000
+BATCH_BYTES = 1 << 20
 
 
 async def main() -> None:
     given = arguments()
     producer = AIOKafkaProducer(
-        bootstrap_servers=given.bootstrap, linger_ms=0, max_batch_size=_BYTES, acks="all"
+        bootstrap_servers=given.bootstrap, linger_ms=0, max_batch_size=BATCH_BYTES, acks="all"
     )
     consumer = AIOKafkaConsumer(
         bootstrap_servers=given.bootstrap,
         enable_auto_commit=False,
-        max_partition_fetch_bytes=2 * _BYTES,
+        max_partition_fetch_bytes=2 * BATCH_BYTES,
     )
     await producer.start()
     await consumer.start()
@@ -37,7 +37,7 @@ async def main() -> None:
     clock = Clock(given.records)
     count = 0
     while not clock.passed(count):
-        polled = await consumer.getmany(timeout_ms=100, max_records=_RECORDS)
+        polled = await consumer.getmany(timeout_ms=100, max_records=RECORDS)
         sent = []
         for tp, records in polled.items():
             batch = producer.create_batch()

@@ -15,6 +15,7 @@ from benchmarks.assign.work import contexts
 from benchmarks.contestants import Contestant, ContestantError, Figures, run, take
 
 RAW = "raw aiokafka, batches passed through"
+WORKED = "raw aiokafka, the same work"
 STAGE = "anabranch assign, exactly once"
 STOCK = "Faust agent, stock, at least once"
 
@@ -22,6 +23,7 @@ STOCK = "Faust agent, stock, at least once"
 def contestants(records: int) -> list[Contestant]:
     return [
         Contestant(RAW, "benchmarks.assign.passthrough", records),
+        Contestant(WORKED, "benchmarks.assign.worked", records),
         Contestant(STAGE, "benchmarks.assign.stage", records),
         Contestant(STOCK, "benchmarks.assign.stock_agent", max(records // 25, 5_000)),
     ]

@@ -80,6 +80,10 @@ class TaskSettings:
             that it is still an owner. Longer than a rebalance takes.
         idle_commit: After so long without records, positions that passed transaction markers
             are committed, so that lag reads zero where nothing is left to do.
+        rest: For which share of the time that the last commit took a small batch gathers more,
+            counted from that commit, 50 ms at most. A transaction costs brokers the same whatever
+            it holds, so a steady trickle of tiny ones would keep them busy and everybody waiting;
+            whoever comes after a pause is not held up.
         stop_grace: How long stopping waits for the open batch before it is cancelled.
         breaker: When too many dead letters pause the partition.
     """
@@ -90,5 +94,6 @@ class TaskSettings:
     max_backoff: float = 5.0
     fenced_wait: float = 10.0
     idle_commit: float = 1.0
+    rest: float = 0.5
     stop_grace: float = 5.0
     breaker: BreakerSettings = field(default_factory=BreakerSettings)

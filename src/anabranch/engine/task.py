@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from inspect import isawaitable
 
-from anabranch.engine import ordering
 from anabranch.engine.breaker import Breaker
 from anabranch.engine.formats import FORMAT_KEY, check_format, format_marker
+from anabranch.engine.gathering import Gatherer, count, positions, split
 from anabranch.engine.outbox import Outbox
 from anabranch.engine.port import Poll, Port
 from anabranch.engine.stage import Stage, TaskSettings
@@ -30,9 +30,6 @@ from anabranch.errors import (
 from anabranch.processors.protocol import Batch, Processor, Record
 
 log = logging.getLogger(__name__)
-
-_IN_STEP_WAIT = 0.01
-"""Seconds that records which ran ahead wait for the other source before it counts as idle."""
 
 _UNKNOWN_TO_SPECS = {
     UnknownExperimentError.__name__,
@@ -94,9 +91,9 @@ class Task:
         self._marked = False
         self._cache = LruCache(stage.cache_size)
         self._held: dict[str, Sequence[Record]] | None = None
-        self._idle_sources: set[str] = set()
         self._worked_at = time.monotonic()
         self._positions: dict[str, int] = {}
+        self._gatherer = Gatherer(port, stage, self._settings, self._stopping)
         self._limit = stage.max_records
         self._attempts = 0
         self._breaker = Breaker(self._settings.breaker)
@@ -260,7 +257,7 @@ class Task:
             return
         if self._stale:
             self._make_processor()
-        batch, rest = _split(polled, self._limit, in_step=self.stage.in_step)
+        batch, rest = split(polled, self._limit, in_step=self.stage.in_step)
         outbox = Outbox(self._logical)
         state = BatchState(self._store)
         began = time.perf_counter()
@@ -275,11 +272,11 @@ class Task:
                 self._cache.drop()
                 self._held = polled
                 return
-            if self._breaker.refuses(_count(batch), outbox.dead):
+            if self._breaker.refuses(count(batch), outbox.dead):
                 self._held = polled
                 await self._pause(batch, outbox)
                 return
-            position = await self._port.commit(outbox, changes, _positions(batch))
+            position = await self._port.commit(outbox, changes, positions(batch))
         except ProcessingError as error:
             self._cache.drop()
             self._held = polled
@@ -291,46 +288,19 @@ class Task:
             self._marked = True
         self._cache.apply()
         self._committed(batch, rest, outbox)
-        self.stats.timed(processed - began, time.perf_counter() - processed)
+        took = time.perf_counter() - processed
+        self._gatherer.committed(took)
+        self.stats.timed(processed - began, took)
 
     async def _next(self) -> dict[str, Sequence[Record]] | None:
         """What is held back; where sources are read in step, with what came after it."""
         held = self._held
         if held is None:
-            return await self._gather()
-        room = self.stage.max_records - _count(held)
+            return await self._gatherer.gather(self._limit)
+        room = self.stage.max_records - count(held)
         if not self.stage.in_step or room <= 0 or self._limit < self.stage.max_records:
             return held
-        return await self._level(held, room)
-
-    async def _level(
-        self, polled: dict[str, Sequence[Record]], room: int
-    ) -> dict[str, Sequence[Record]]:
-        """Give a source that has nothing a moment to catch up, unless it had none of late."""
-        idle = self._idle_sources
-        idle -= {source for source, records in polled.items() if records}
-        if any(not records and source not in idle for source, records in polled.items()):
-            polled = _joined(polled, await self._port.poll(room, _IN_STEP_WAIT))
-            idle |= {source for source, records in polled.items() if not records}
-        return polled
-
-    async def _gather(self) -> dict[str, Sequence[Record]] | None:
-        """Poll; with a linger, keep polling until the batch is full or the time is over."""
-        polled = await self._port.poll(self._limit, self._settings.poll_timeout)
-        total = _count(polled)
-        if not total:
-            return None
-        merged = dict(polled)
-        deadline = time.monotonic() + self.stage.linger_ms / 1000
-        while total < self._limit and not self._stopping.is_set():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            merged = _joined(merged, await self._port.poll(self._limit - total, left))
-            total = _count(merged)
-        if self.stage.in_step and total < self._limit:
-            merged = await self._level(merged, self._limit - total)
-        return merged
+        return await self._gatherer.level(held, room)
 
     async def _idle(self) -> None:
         """Nothing to do: after a while, commit positions that passed transaction markers."""
@@ -374,12 +344,12 @@ class Task:
         self, batch: Poll, rest: dict[str, Sequence[Record]] | None, outbox: Outbox
     ) -> None:
         self._worked_at = time.monotonic()
-        self._positions |= _positions(batch)
+        self._positions |= positions(batch)
         self.stats.committed(batch, outbox)
         self._held = rest
         self._attempts = 0
         self.paused = None
-        self._breaker.committed(_count(batch), outbox.dead)
+        self._breaker.committed(count(batch), outbox.dead)
         if self._limit < self.stage.max_records:
             self._limit = min(self._limit * 2, self.stage.max_records)
 
@@ -394,7 +364,7 @@ class Task:
         batch; the limit grows again with every batch that succeeds.
         """
         self.stats.failures += 1
-        total = _count(batch)
+        total = count(batch)
         if total > 1:
             self._limit = total // 2
             log.warning(
@@ -419,7 +389,7 @@ class Task:
             record.offset,
             exc_info=error,
         )
-        await self._port.commit(outbox, {}, _positions(batch))
+        await self._port.commit(outbox, {}, positions(batch))
         self._committed(batch, rest, outbox)
 
     async def _pause(self, batch: Poll, outbox: Outbox) -> None:
@@ -427,7 +397,7 @@ class Task:
         self._cache.drop()
         self._attempts = 0
         self.stats.pauses += 1
-        self.paused = self._breaker.describe(_count(batch), outbox.dead)
+        self.paused = self._breaker.describe(count(batch), outbox.dead)
         reasons = ", ".join(f"{name} ({n})" for name, n in outbox.reasons.most_common(3))
         log.error(
             "%r is paused for %g s: %s. Reasons: %s. Mend the deploy or the specs; where the data "
@@ -459,38 +429,3 @@ def _cancelled() -> bool:
     """Whether somebody cancels us; a client may also let out that it was cancelled inside."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
-
-
-def _split(
-    polled: Mapping[str, Sequence[Record]], limit: int, *, in_step: bool
-) -> tuple[dict[str, Sequence[Record]], dict[str, Sequence[Record]] | None]:
-    """At most ``limit`` records, source by source, and what is left (None when nothing is)."""
-    now = dict(polled)
-    later: dict[str, Sequence[Record]] = {}
-    if in_step:
-        now, later = ordering.in_step(polled)
-    if _count(now) > limit:
-        for source, records in now.items():
-            now[source] = records[:limit]
-            later[source] = [*records[limit:], *later.get(source, ())]
-            limit -= len(now[source])
-    return now, later if any(later.values()) else None
-
-
-def _joined(
-    first: Mapping[str, Sequence[Record]], second: Mapping[str, Sequence[Record]]
-) -> dict[str, Sequence[Record]]:
-    """The records of both, source by source."""
-    joined = dict(first)
-    for source, records in second.items():
-        if records:
-            joined[source] = [*joined[source], *records] if joined[source] else records
-    return joined
-
-
-def _count(batch: Mapping[str, Sequence[Record]]) -> int:
-    return sum(map(len, batch.values()))
-
-
-def _positions(batch: Mapping[str, Sequence[Record]]) -> dict[str, int]:
-    return {source: records[-1].offset + 1 for source, records in batch.items() if records}
