@@ -50,7 +50,7 @@ def assign_on_kafka(options: Options, progress: Progress) -> Comparison:
         "Assign: context in, assignment of one experiment out, on Kafka",
         "context",
         figures,
-        [Floor(assign.STAGE, assign.STOCK, 15), Floor(assign.STAGE, assign.RAW, 1 / 3)],
+        [Floor(assign.STAGE, assign.STOCK, 15), Floor(assign.STAGE, assign.WORKED, 0.45)],
     )
 
 
