@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -97,6 +97,22 @@ class Settings(SecuritySettings):
         30, gt=0, description="The broker aborts a transaction left open for so long"
     )
 
+    serve_tokens: tuple[SecretStr, ...] = Field(
+        (), description="Tokens of the evaluation API, a JSON list; each may see every flag"
+    )
+    serve_tokens_file: Path | None = Field(
+        None, description="File with clients of the evaluation API, their tokens and what they see"
+    )
+    serve_rate: float = Field(
+        0, ge=0, description="Requests a second of each client; 0 is without limit"
+    )
+    serve_queue: int = Field(
+        10_000, ge=1, description="Exposures that wait for the broker at most; others are dropped"
+    )
+    serve_targeting_key: Literal["userId", "organizationId", "sessionId"] = Field(
+        "userId", description="The identity that OpenFeature's targetingKey is"
+    )
+
     @field_validator("window_sizes")
     @classmethod
     def _whole_windows(cls, sizes: tuple[float, ...]) -> tuple[float, ...]:
@@ -130,7 +146,9 @@ def environment(settings: Settings) -> dict[str, str]:
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
         elif isinstance(value, tuple):
-            value = json.dumps(value)
+            value = json.dumps(
+                [one.get_secret_value() if isinstance(one, SecretStr) else one for one in value]
+            )
         if value is not None:
             variables[f"ANABRANCH_{name.upper()}"] = str(value)
     return variables

@@ -33,6 +33,7 @@ COMMANDS: Final = (
     "topics",
     "dlq",
     "dashboard",
+    "serve",
     "topology",
 )
 """In the order of ``--help``. Each has a module of its name in this package, which holds either a

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from anabranch.errors import SettingsError
 from anabranch.web.app import close_streams
@@ -39,7 +40,7 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Starlette, host: str = "127.0.0.1", port: int = 8080) -> AsyncIterator[str]:
+async def serving(app: ASGIApp, host: str = "127.0.0.1", port: int = 8080) -> AsyncIterator[str]:
     """Serve for the time of an ``async with``; gives the address, ``http://127.0.0.1:8080``.
 
     Args:
@@ -70,7 +71,8 @@ async def serving(app: Starlette, host: str = "127.0.0.1", port: int = 8080) -> 
         yield _address(host, listening)
     finally:
         taking.cancel()
-        close_streams(app)
+        if isinstance(app, Starlette):
+            close_streams(app)
         server.should_exit = True
         try:
             await running
@@ -79,7 +81,7 @@ async def serving(app: Starlette, host: str = "127.0.0.1", port: int = 8080) -> 
 
 
 async def serve(
-    app: Starlette,
+    app: ASGIApp,
     host: str = "127.0.0.1",
     port: int = 8080,
     *,

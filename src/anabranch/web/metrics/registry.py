@@ -222,6 +222,31 @@ COUNTED: Final[dict[str, Metric]] = {
 }
 """Name of a processor's counter to its metric."""
 
+# -- the evaluation API -----------------------------------------------------------------------
+
+SERVED: Final = Metric(
+    "anabranch_served_requests_total",
+    "counter",
+    "Requests answered by the evaluation API, by endpoint and status.",
+    ("endpoint", "status"),
+)
+FLAGS: Final = Metric(
+    "anabranch_served_flags_total",
+    "counter",
+    "Flags answered, by OpenFeature's reason.",
+    ("reason",),
+)
+USES: Final = Metric(
+    "anabranch_served_exposures_total",
+    "counter",
+    "Exposures by use: sent (acknowledged), repeated, dropped (queue full), lost (at the end); "
+    "failed are attempts.",
+    ("outcome",),
+)
+USES_WAITING: Final = Metric(
+    "anabranch_served_exposures_waiting", "gauge", "Exposures that wait to be acknowledged."
+)
+
 # -- the process ------------------------------------------------------------------------------
 
 CPU: Final = Metric("process_cpu_seconds_total", "counter", "User and system CPU time spent.")
@@ -260,6 +285,10 @@ METRICS: Final[tuple[Metric, ...]] = (
     DEAD_LETTERS,
     EVALUATIONS,
     *COUNTED.values(),
+    SERVED,
+    FLAGS,
+    USES,
+    USES_WAITING,
     CPU,
     RESIDENT,
     STARTED,

@@ -78,6 +78,7 @@ class EvaluationApi:
     Attributes:
         requests: By endpoint (``flag``, ``flags``, ``configuration``, ``other``) and status.
         reasons: Evaluations by OpenFeature's reason.
+        ops: What answers by path; may be added to.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class EvaluationApi:
         self._limit = limit
         self._targeting_key = targeting_key
         self._max_body = max_body
-        self._ops = dict(ops or {})
+        self.ops = dict(ops or {})
         self._encoder = Encoder()
         self.requests: Counter[tuple[str, int]] = Counter()
         self.reasons: Counter[Reason] = Counter()
@@ -140,7 +141,7 @@ class EvaluationApi:
     ) -> Answer:
         method = scope["method"]
         if endpoint == "other":
-            op = self._ops.get(scope["path"])
+            op = self.ops.get(scope["path"])
             if op is None:
                 raise Problem(404, f"there is nothing at {scope['path']}: flags are at {FLAGS}")
             _only(method, "GET", "HEAD")
