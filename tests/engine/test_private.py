@@ -8,6 +8,7 @@ from importlib.metadata import version
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import conn as aiokafka_conn
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer.fetcher import Fetcher
@@ -27,6 +28,14 @@ from anabranch.engine.kafka import _private
 def test_the_versions_are_those_that_were_checked():
     assert version("faust-streaming") == "0.15.3"
     assert version("aiokafka") == "0.14.0"
+
+
+def test_an_admin_client_sends_whatever_request():
+    assert list(inspect.signature(AIOKafkaAdminClient._send_request).parameters) == [
+        "self",
+        "request",
+        "node_id",
+    ]
 
 
 def test_the_sender_task_and_the_wait_for_a_producer_id_are_where_they_were():

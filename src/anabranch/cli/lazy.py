@@ -31,6 +31,7 @@ COMMANDS: Final = (
     "demo",
     "worker",
     "topics",
+    "doctor",
     "dlq",
     "dashboard",
     "serve",

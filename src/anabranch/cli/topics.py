@@ -11,6 +11,7 @@ import typer
 from anabranch.cli import options
 from anabranch.cli.console import out, table
 from anabranch.engine.kafka import Topics
+from anabranch.engine.kafka.admin import TopicSettings
 from anabranch.runtime.kafka import kafka_client, topic_settings
 from anabranch.settings import Settings, load_settings
 
@@ -26,15 +27,21 @@ def create(
     replication: Annotated[
         int | None, typer.Option(help="Replication factor; the broker's default when not given")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be created, and whether it can")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Create the topics that are missing."""
     settings = load_settings(
         bootstrap=bootstrap, prefix=prefix, partitions=partitions, replication=replication
     )
-    created = asyncio.run(_create(settings))
+    created = asyncio.run(_create(settings, dry_run=dry_run))
     if as_json:
-        out.print_json(json.dumps({"created": created}))
+        out.print_json(json.dumps({"created": [] if dry_run else created, "missing": created}))
+        return
+    if dry_run and created:
+        _show_missing([t for t in topic_settings(settings) if t.name in created], settings)
         return
     for name in created:
         out.print(f"created {name}", highlight=False)
@@ -42,9 +49,20 @@ def create(
         out.print("all topics are there already")
 
 
-async def _create(settings: Settings) -> list[str]:
+async def _create(settings: Settings, *, dry_run: bool) -> list[str]:
     async with Topics(kafka_client(settings)) as topics:
-        return await topics.create(topic_settings(settings), settings.replication)
+        wanted = topic_settings(settings)
+        return await topics.create(wanted, settings.replication, dry_run=dry_run)
+
+
+def _show_missing(missing: list[TopicSettings], settings: Settings) -> None:
+    replication = "broker's default" if settings.replication == -1 else str(settings.replication)
+    listed = table("topic", "partitions", "replication", "configuration")
+    for topic in missing:
+        config = ", ".join(f"{name}={value}" for name, value in topic.config.items())
+        listed.add_row(topic.name, str(topic.partitions), replication, config)
+    out.print(listed)
+    out.print(f"{len(missing)} topics would be created; the broker would take them")
 
 
 @app.command("describe")

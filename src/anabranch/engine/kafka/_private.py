@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka import conn as aiokafka_conn
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import AIOKafkaConnection, collect_hosts
 from aiokafka.errors import AuthenticationFailedError, KafkaError
 from aiokafka.protocol.admin import ApiVersionRequest
@@ -86,6 +87,11 @@ class Consumer(AIOKafkaConsumer):  # type: ignore[misc]
 def coordinator(consumer: AIOKafkaConsumer) -> Any:
     """What finds a started consumer's group, and sends to it."""
     return consumer._coordinator  # noqa: SLF001
+
+
+async def ask(admin: AIOKafkaAdminClient, request: Any, node: int | None = None) -> Any:
+    """A request's answer; the admin client has methods for some requests only."""
+    return await admin._send_request(request, node)  # noqa: SLF001
 
 
 async def let_go(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:

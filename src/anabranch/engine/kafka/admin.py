@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     KafkaConnectionError,
@@ -17,8 +17,9 @@ from aiokafka.errors import (
     for_code,
 )
 
-from anabranch.engine.kafka import access
+from anabranch.engine.kafka import _private, access
 from anabranch.engine.kafka.client import KafkaClient
+from anabranch.engine.kafka.requests import Metadata
 from anabranch.errors import KafkaUnavailableError, TopologyError
 
 _TOPIC_EXISTS = 36
@@ -70,12 +71,15 @@ class Topics:
             await self._reader.stop()
         await self._admin.close()
 
-    async def create(self, topics: Iterable[TopicSettings], replication: int = -1) -> list[str]:
+    async def create(
+        self, topics: Iterable[TopicSettings], replication: int = -1, *, dry_run: bool = False
+    ) -> list[str]:
         """Create what is missing; returns the names created.
 
         Args:
             topics: What should be there.
             replication: Replication factor; -1 takes the broker's default.
+            dry_run: Only ask the broker whether it would.
 
         Raises:
             TopologyError: A topic is there with another number of partitions, or the broker
@@ -103,7 +107,8 @@ class Topics:
                     topic_configs=dict(t.config),
                 )
                 for t in missing
-            ]
+            ],
+            validate_only=dry_run,
         )
         for name, code, *message in response.topic_errors:
             if code == _TOPIC_REFUSED:
@@ -111,22 +116,31 @@ class Topics:
             if code not in {0, _TOPIC_EXISTS}:
                 reason = message[0] if message and message[0] else for_code(code).__name__
                 raise TopologyError(f"the broker refuses topic {name}: {reason}")
-        await self._settle([t.name for t in missing])
+        if not dry_run:
+            await self._settle([t.name for t in missing])
         return [t.name for t in missing]
 
     async def _settle(self, names: Iterable[str]) -> None:
         """Until every new topic has leaders, so that clients may use it at once."""
         waiting = set(names)
         for _ in range(100):
-            described = await self._admin.describe_topics(sorted(waiting))
-            for topic in described:
-                led = all(p["leader"] >= 0 for p in topic["partitions"])
-                if topic["error_code"] == 0 and topic["partitions"] and led:
-                    waiting.discard(topic["topic"])
+            described = await self.send(Metadata(sorted(waiting)))
+            for code, name, _, partitions, _ in described.topics:
+                if code == 0 and partitions and all(leader >= 0 for _, _, leader, *_ in partitions):
+                    waiting.discard(name)
             if not waiting:
                 return
             await asyncio.sleep(0.05)
         raise TopologyError(f"topics without a leader: {', '.join(sorted(waiting))}")
+
+    @property
+    def admin(self) -> AIOKafkaAdminClient:
+        """The connection, for what is asked beyond topics."""
+        return self._admin
+
+    async def send(self, request: Any, node: int | None = None) -> Any:
+        """A request's answer, of any broker where none is named."""
+        return await _private.ask(self._admin, request, node)
 
     def _refused(self, error: KafkaError, *, right: str = "DESCRIBE", group: str = "") -> Exception:
         return access.refused(error, self._client, right=right, group=group) or error
@@ -144,16 +158,11 @@ class Topics:
         Raises:
             KafkaAccessError: A topic may not be looked at, so nobody knows whether it is there.
         """
-        wanted = sorted(names)
-        described = await self._admin.describe_topics(wanted)
-        hidden = [t["topic"] for t in described if t["error_code"] == _TOPIC_REFUSED]
+        described = await self.send(Metadata(sorted(names)))
+        hidden = [name for code, name, *_ in described.topics if code == _TOPIC_REFUSED]
         if hidden:
             raise self._refused(TopicAuthorizationFailedError(hidden))
-        return {
-            topic["topic"]: len(topic["partitions"])
-            for topic in described
-            if topic["error_code"] == 0
-        }
+        return {name: len(parts) for code, name, _, parts, _ in described.topics if code == 0}
 
     async def names(self) -> list[str]:
         """Every topic of the broker that is not internal to Kafka."""
@@ -173,7 +182,7 @@ class Topics:
         counts = await self.partitions(topics)
         tps = [TopicPartition(t, p) for t, n in counts.items() for p in range(n)]
         try:
-            committed = await _patiently(
+            committed = await patiently(
                 lambda: self._admin.list_consumer_group_offsets(group, partitions=tps)
             )
         except GroupAuthorizationFailedError as error:
@@ -189,7 +198,7 @@ class Topics:
         return lag
 
 
-async def _patiently(call: Callable[[], Awaitable[T]], attempts: int = 50) -> T:
+async def patiently(call: Callable[[], Awaitable[T]], attempts: int = 50) -> T:
     """Again while the broker asks for patience: a coordinator is elected on first use."""
     for attempt in range(1, attempts + 1):
         try:
