@@ -36,6 +36,7 @@ COMMANDS: Final = (
     "dashboard",
     "serve",
     "topology",
+    "asyncapi",
 )
 """In the order of ``--help``. Each has a module of its name in this package, which holds either a
 function of that name or, where the command has commands of its own, an ``app``."""

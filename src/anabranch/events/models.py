@@ -460,3 +460,28 @@ class Alert(_Wire, omit_defaults=False):
     metric: str | msgspec.UnsetType = msgspec.UNSET
     variant: str | msgspec.UnsetType = msgspec.UNSET
     event: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Anomaly(_Wire, omit_defaults=False):
+    """Value of ``alerts`` that tells of one event beyond its spec's thresholds, keyed by its name.
+
+    Attributes:
+        kind: ``anomaly``.
+        event: Name of the telemetry event.
+        metric: Which of its properties.
+        value: What it was.
+        min: The least that is allowed.
+        max: The most.
+        time: RFC 3339; event time.
+    """
+
+    event: str
+    version: str
+    metric: str
+    value: float
+    min: float | None
+    max: float | None
+    time: str
+    event_id: str
+    event_source: str
+    kind: Literal["anomaly"] = "anomaly"

@@ -15,7 +15,7 @@ from anabranch.errors import (
 )
 from anabranch.events.cloudevents import Limits, format_time
 from anabranch.events.decoding import Telemetry, decode_telemetry
-from anabranch.events.models import Observation, TelemetryData
+from anabranch.events.models import Anomaly, Observation, TelemetryData
 from anabranch.processors.protocol import Batch, Cache, Outputs, State
 from anabranch.specs import Catalog, Status
 from anabranch.specs.explain import nearest
@@ -131,16 +131,15 @@ class GateProcessor:
             out.count("anomalies")
             if "alert" not in plan.actions:
                 continue
-            alert = {
-                "kind": "anomaly",
-                "event": event.data.name,
-                "version": event.version,
-                "metric": anomaly.metric,
-                "value": anomaly.value,
-                "min": anomaly.min,
-                "max": anomaly.max,
-                "time": format_time(event.time),
-                "eventId": event.id,
-                "eventSource": event.source,
-            }
+            alert = Anomaly(
+                event=event.data.name,
+                version=event.version,
+                metric=anomaly.metric,
+                value=anomaly.value,
+                min=anomaly.min,
+                max=anomaly.max,
+                time=format_time(event.time),
+                event_id=event.id,
+                event_source=event.source,
+            )
             out.send("alerts", event.data.name.encode(), self._encode(alert), (), event.time)
