@@ -137,6 +137,39 @@ async def test_the_manual_can_be_read(visit: Visit, site: Site, theme: str):
     assert (await visit.page.evaluate(CONTRAST))["poor"] == []
 
 
+async def test_intervals_and_probabilities_are_shown_and_explained(visit: Visit, site: Site):
+    await come(visit, site.address)
+    metric = visit.page.locator(".metric").first
+    for topic, looks in {
+        "mean": r"0\.\d+ to 0\.\d+",
+        "lift": r"\d.% to [+\u2212]",
+        "best": r"% to be best",
+    }.items():
+        number = metric.locator(f"tbody button[data-why={topic}]").first
+        await expect(number).to_have_text(re.compile(looks))
+        await number.click()
+        await expect(visit.page.locator("#why a[href^='/docs/statistics#']")).to_have_count(1)
+        await visit.page.keyboard.press("Escape")
+    drawn = visit.page.locator("[data-chart^='trend:']")
+    await expect(drawn).to_have_count(3)
+    await expect(drawn.first).to_have_attribute("aria-label", re.compile("95 % interval"))
+
+
+@pytest.mark.parametrize("width", [1280, 1090, 940])
+async def test_no_figure_runs_into_its_neighbour(visit: Visit, site: Site, width: int):
+    await visit.page.set_viewport_size({"width": width, "height": 900})
+    await come(visit, site.address)
+    await expect(visit.page.locator(".metric").first).to_be_visible()
+    assert (
+        await visit.page.evaluate(
+            "() => [...document.querySelectorAll('.figures td')]"
+            ".filter((cell) => cell.scrollWidth > cell.clientWidth + 1)"
+            ".map((cell) => cell.textContent)"
+        )
+        == []
+    )
+
+
 @pytest.mark.parametrize("width", [390, 820])
 async def test_nothing_is_cut_off_on_small_screens(visit: Visit, site: Site, width: int):
     await visit.page.set_viewport_size({"width": width, "height": 844})

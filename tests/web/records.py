@@ -68,14 +68,16 @@ def window(
     )
 
 
-def results(units: int = 100, p_value: float | None = 0.4) -> tuple[bytes, bytes]:
+def results(
+    units: int = 100, p_value: float | None = 0.4, at: int = NOW, difference: float | None = 0.0
+) -> tuple[bytes, bytes]:
     """Key and value."""
     arms = ["control", "treatment"]
     value = Results(
         experiment=KEY,
         version=VERSION,
         digest="d",
-        as_of=format_time(NOW),
+        as_of=format_time(at),
         control="control",
         variants=[VariantResult(id=arm, units=units, crossovers=1) for arm in arms],
         srm=SampleRatio(p_value=p_value, expected=dict.fromkeys(arms, 0.5)),
@@ -101,7 +103,7 @@ def results(units: int = 100, p_value: float | None = 0.4) -> tuple[bytes, bytes
                     Comparison(
                         variant="treatment",
                         control="control",
-                        difference=0.0,
+                        difference=difference,
                         relative_lift=0.0,
                         fixed=Interval(low=-0.1, high=0.1, p_value=1.0),
                     )

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node.js")
 
 def run(script: str, **given):
     """The value that the script's last line gives to ``tell``."""
-    names = ["format", "incidents", "interval", "results", "state", "why"]
+    names = ["format", "incidents", "interval", "results", "state", "trends", "why"]
     imports = "\n".join(f"import * as {name} from '{STATIC}/js/{name}.js';" for name in names)
     constants = "\n".join(f"const {name} = {json.dumps(value)};" for name, value in given.items())
     source = (
@@ -48,6 +48,9 @@ FORMATS = {
     "format.percent(0.2034, 1)": "20.3 %",
     "format.points(-0.0614)": "\u22126.14 pp",
     "format.points(0.061)": "+6.10 pp",
+    "format.probability(0.9995)": "> 99.9 %",
+    "format.probability(0.0005)": "< 0.1 %",
+    "format.probability(0.9731)": "97.3 %",
     "format.pValue(0.00004)": "< 0.001",
     "format.pValue(0.0471)": "0.047",
     "format.pValue(undefined)": "\u2013",
@@ -137,6 +140,7 @@ def test_every_explanation_leads_to_a_part_of_the_manual():
     assert {"difference", "sequential", "fixed", "ratio", "ratios", "covariate", "quantile"} <= set(
         topics
     )
+    assert {"lift", "mean", "best"} <= set(topics)
     headings = {
         line.lstrip("# ").strip().lower().replace(" ", "-")
         for line in MANUAL.read_text(encoding="utf-8").splitlines()
@@ -161,7 +165,7 @@ def test_news_merged_are_the_whole():
         board.apply("metric-windows", *window(NOW + i * MINUTE, i), (), NOW)
         board.apply("assignments", b"k", assignment(), (), NOW)
         if i % 50 == 0:
-            board.apply("results", *results(units=i), (), NOW)
+            board.apply("results", *results(units=i, at=NOW + i), (), NOW)
             board.apply("alerts", b"k", b'{"kind": "anomaly"}', (), NOW)
         snapshots.append(board.snapshot(RUN, now=NOW, since=seen))
     seen = board.version
@@ -180,6 +184,39 @@ def test_news_merged_are_the_whole():
         whole=board.snapshot(RUN, now=NOW),
     )
     assert merged == fresh
+
+
+def test_columns_of_a_trend():
+    points = [
+        {"at": 1000, "difference": 0.5, "sequential": None, "fixed": [0.4, 0.6]},
+        {"at": 2000, "difference": 0.7, "sequential": [0.1, 0.9], "fixed": None},
+    ]
+    assert run("tell(trends.columns(points))", points=points) == [
+        [1, 2],
+        [0.5, 0.7],
+        [None, 0.1],
+        [None, 0.9],
+        [0.4, None],
+        [0.6, None],
+    ]
+
+
+def test_breaches_in_words():
+    found = {
+        "breaches": [
+            {"kind": "guardrail", "metric": "Revenue", "variant": "short"},
+            {"kind": "sample_ratio"},
+            {"kind": "something_new"},
+        ]
+    }
+    arms = [{"id": "short", "name": "Short form"}]
+    said = run("tell(results.breaches(found, arms).map((b) => b.text))", found=found, arms=arms)
+    assert said == [
+        "Short form harms the guardrail \u2018Revenue\u2019.",
+        "Units come in other shares than planned.",
+        "something new",
+    ]
+    assert run("tell(results.breaches({}, []))") == []
 
 
 def test_a_part_of_another_run_does_not_fit():

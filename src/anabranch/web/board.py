@@ -11,6 +11,8 @@ bounded whatever arrives. A snapshot has this shape (JSON, camelCase)::
         "rates": {"start": second, "assignments": [n per second],
                   "exposures": {variant: [n per second]}},
         "totals": {"assignments": {variant: n}, "exposures": {variant: n}},
+        "trends": [{"metric", "variant", "points": [
+            {"n", "at", "difference", "sequential": [low, high], "fixed": [low, high]}]}],
         "windows": [{"metric", "size", "aggregation", "variants": {variant: [
             {"start", "end", "value", "units", "events", "sum", "revision", "final"}]}}]},
      "alerts": [{"at", "experiment", "kind", "message", "data"}],
@@ -19,7 +21,7 @@ bounded whatever arrives. A snapshot has this shape (JSON, camelCase)::
      "unreadable": {topic: n}}
 
 With ``since`` the parts that did not change after that version are left out: ``alerts``,
-``deadLetters``, and of the run ``spec``, ``results`` and windows.
+``deadLetters``, and of the run ``spec``, ``results``, windows and moments of trends.
 """
 
 from __future__ import annotations
@@ -196,12 +198,17 @@ class Board:
             known = self._runs.get((experiment, version))
             if known is not None:
                 known.results = None
+                known.trends.clear()
+                known.reset_at = self.version
                 known.results_at = known.changed_at = self.version
             return
         checked = _decode_results(value)
+        at = _millis(checked.as_of)
         run = self._touched(checked.experiment, checked.version, now)
         run.results = _decode_object(value)  # as it is: results may carry more than the model
         run.results_at = self.version
+        if run.trends.put(checked, at, self.version):
+            run.reset_at = self.version
 
     def _alert(self, value: bytes | None, headers: Headers, timestamp: int) -> None:
         data = _decode_object(_present(value))

@@ -6,6 +6,7 @@ from typing import Any
 
 from anabranch.specs import ExperimentSpec, SuccessMetric
 from anabranch.web.rings import HISTORY_SECONDS, SecondCounts, WindowSeries
+from anabranch.web.trends import Trends
 
 __all__ = ["Run"]
 
@@ -34,6 +35,7 @@ class Run:
         self.assigned: dict[str, int] = {}
         self.exposures: dict[str, SecondCounts] = {}
         self.results: dict[str, Any] | None = None
+        self.trends = Trends()
         self.series: dict[SeriesKey, WindowSeries] = {}
         self.aggregations: dict[str, str] = {}
         self.changed_at = 0
@@ -120,6 +122,7 @@ class Run:
                 "assignments": dict(sorted(self.assigned.items())),
                 "exposures": {v: c.total for v, c in sorted(self.exposures.items())},
             },
+            "trends": list(self.trends.since(0 if whole else since)),
             "windows": self._windows(0 if whole else since),
         }
         if whole:

@@ -6,9 +6,10 @@ import { h, patch } from "./dom.js";
 import * as format from "./format.js";
 import { alertsPanel, deadLettersPanel } from "./incidents.js";
 import { tile } from "./parts.js";
-import { resultsPanel, sampleRatio, splitPanel } from "./results.js";
+import { breachesBanner, resultsPanel, sampleRatio, splitPanel } from "./results.js";
 import { merge, serverNow, state, told, variants } from "./state.js";
 import { assignmentRate, trafficPanel, windowsPanel } from "./traffic.js";
+import { trendsPanel } from "./trends.js";
 import { explain } from "./why.js";
 
 const byId = (id) => document.getElementById(id);
@@ -207,7 +208,9 @@ function content(charts) {
     heading(run),
     tiles(run),
     mismatch(run),
+    breachesBanner(run, arms),
     resultsPanel(run, arms),
+    trendsPanel(run, arms, charts),
     trafficPanel(run, arms, charts),
     windowsPanel(run, arms, charts),
     splitPanel(run, arms),

@@ -15,7 +15,11 @@ const resized = new ResizeObserver((entries) => {
   }
 });
 
-/** Create, feed and remove charts: key to {series: [{label, index}], data, zero, fill, points}. */
+/**
+ * Create, feed and remove charts: key to {series: [{label, index, thin}], data, zero, level, fill,
+ * points, band}. `index` null is the quiet colour, `level` a value that is always in sight, `band`
+ * the two series (from 1) between which the plot is shaded.
+ */
 export function syncCharts(root, wanted) {
   const style = getComputedStyle(document.documentElement);
   for (const [key, chart] of live) {
@@ -63,7 +67,7 @@ function create(element, spec, style) {
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 7 } },
     scales: {
       x: { time: true },
-      y: { range: (_, low, high) => yRange(spec.zero, low, high) },
+      y: { range: (_, low, high) => yRange(spec, low, high) },
     },
     axes: [
       { ...axis, grid: { show: false }, size: 30, space: 70, values: (_, ticks) => times(ticks) },
@@ -71,27 +75,52 @@ function create(element, spec, style) {
     ],
     series: [
       {},
-      ...spec.series.map(({ label, index }) => ({
+      ...spec.series.map(({ label, index, thin }) => ({
         label,
-        stroke: color(`--series-${index}`),
-        width: 2,
+        stroke: color(index === null ? "--muted" : `--series-${index}`),
+        width: thin ? 1 : 2,
         fill: spec.fill ? `${color(`--series-${index}`)}1f` : undefined,
-        dash: DASHES[index],
+        dash: index === null ? [4, 3] : thin ? [] : DASHES[index],
         spanGaps: false,
         points: {
           show: spec.points ? (plot) => plot.data[0].length <= 60 : false,
           size: 6,
-          fill: color(`--series-${index}`),
+          fill: color(index === null ? "--muted" : `--series-${index}`),
         },
       })),
     ],
-    hooks: { setCursor: [(plot) => readOut(element, plot)] },
+    bands: spec.band
+      ? [{ series: spec.band, fill: `${color(`--series-${spec.series[spec.band[0] - 1].index}`)}26` }]
+      : [],
+    hooks: {
+      setCursor: [(plot) => readOut(element, plot)],
+      drawAxes: spec.level === undefined ? [] : [(plot) => drawLevel(plot, spec.level, color("--muted"))],
+    },
   };
   return new uPlot(options, spec.data, element);
 }
 
-function yRange(zero, low, high) {
-  if (low === null || high === null) return [0, 1];
+function drawLevel(plot, level, stroke) {
+  const { left, width } = plot.bbox;
+  const y = Math.round(plot.valToPos(level, "y", true));
+  const pen = plot.ctx;
+  pen.save();
+  pen.strokeStyle = stroke;
+  pen.lineWidth = devicePixelRatio;
+  pen.beginPath();
+  pen.moveTo(left, y);
+  pen.lineTo(left + width, y);
+  pen.stroke();
+  pen.restore();
+}
+
+function yRange({ zero, level }, low, high) {
+  if (low === null || high === null) return level === undefined ? [0, 1] : [level - 1, level + 1];
+  if (level !== undefined) {
+    const [least, most] = [Math.min(low, level), Math.max(high, level)];
+    const pad = (most - least) * 0.1 || 1;
+    return [least - pad, most + pad];
+  }
   if (zero) return [0, high > 0 ? high * 1.12 : 1];
   const pad = (high - low) * 0.15 || Math.abs(high) * 0.1 || 1;
   return [low >= 0 ? Math.max(0, low - pad) : low - pad, high + pad];

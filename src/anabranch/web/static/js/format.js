@@ -38,6 +38,12 @@ export function pValue(p) {
   return p < 0.001 ? "< 0.001" : p.toFixed(3);
 }
 
+/** Never 0 % or 100 %: nothing is certain. */
+export function probability(p) {
+  if (p > 0.999) return "> 99.9 %";
+  return p < 0.001 ? "< 0.1 %" : percent(p, 1);
+}
+
 export function clock(ms, seconds = true) {
   const date = new Date(ms);
   const parts = [date.getHours(), date.getMinutes(), ...(seconds ? [date.getSeconds()] : [])];

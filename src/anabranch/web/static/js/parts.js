@@ -20,7 +20,7 @@ export function quiet(text) {
 export function swatch(variant) {
   return h(
     "svg",
-    { class: "swatch", viewBox: "0 0 22 8", "aria-hidden": "true", "data-series": variant.index },
+    { class: "swatch", viewBox: "0 0 22 8", "aria-hidden": "true", "data-series": variant.index ?? "quiet", "data-thin": variant.thin || null },
     h("line", { x1: 1, x2: 21, y1: 4, y2: 4 }),
   );
 }

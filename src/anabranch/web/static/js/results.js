@@ -83,12 +83,14 @@ function metricTable(metric, spec, variants) {
       return h(
         "tr",
         { "data-key": variant.id },
-        h("th", { scope: "row" }, variantName(variant)),
+        h("th", { scope: "row" }, variantName(variant), bestOf(arm)),
         cell("Units", format.count(arm.units)),
         cell("Events", format.count(arm.events)),
         cell("Converted", format.count(arm.converted), hint(format.percent(arm.rate))),
-        cell("Per unit", format.number(arm.mean)),
-        words.value ? cell(words.value, valueOf(metric, arm)) : null,
+        cell("Per unit", format.number(arm.mean), metric.aggregation === "ratio" ? null : meanInterval(arm)),
+        words.value
+          ? cell(words.value, valueOf(metric, arm), metric.aggregation === "ratio" ? meanInterval(arm) : null)
+          : null,
         comparison
           ? comparisonCells(metric, comparison, place, direction, show, arms)
           : controlCells(),
@@ -124,6 +126,28 @@ function metricTable(metric, spec, variants) {
       h("tbody", null, rows),
     ),
   );
+}
+
+function bestOf({ probabilityBest }) {
+  if (probabilityBest === undefined || probabilityBest === null) return null;
+  return why("best", null, hint(`${format.probability(probabilityBest)} to be best`));
+}
+
+function meanInterval({ interval }) {
+  if (!interval) return null;
+  return why("mean", null, ends(format.number(interval.low), format.number(interval.high)));
+}
+
+function liftInterval(lift) {
+  if (!lift?.sequential) return null;
+  const [low, high] = [lift.sequential.low, lift.sequential.high].map((end) => format.signed(format.percent(end, 1)));
+  return why("lift", null, ends(low, high));
+}
+
+/** Both ends of an interval; where they do not fit on a line, one below the other. */
+function ends(low, high) {
+  const [from, to] = [low, high].map((end) => end.replaceAll(" ", "\u00a0"));
+  return h("span", { class: "hint ends-below" }, `${from} to ${to}`);
 }
 
 /** The topic that explains what stands below a column's label. */
@@ -166,6 +190,7 @@ function comparisonCells(metric, comparison, place, direction, show, arms) {
         h("span", { class: "difference" }, difference === null ? format.DASH : show(difference)),
         relativeLift === null ? null : hint(format.signed(format.percent(relativeLift, 1))),
       ),
+      liftInterval(comparison.lift),
     ),
     h(
       "td",
@@ -237,6 +262,35 @@ function hint(text) {
 
 function cell(label, ...content) {
   return h("td", { class: "number", "data-label": label }, ...content);
+}
+
+const BREACHED = {
+  guardrail: ({ metric, variant }, names) => `${names.get(variant) ?? variant} harms the guardrail \u2018${metric}\u2019.`,
+  sample_ratio: () => "Units come in other shares than planned.",
+};
+
+/** What the figures breach, in words; empty where nothing is. */
+export function breaches(results, variants) {
+  const names = new Map(variants.map(({ id, name }) => [id, name]));
+  return (results?.breaches ?? []).map((breach) => ({
+    key: [breach.kind, breach.metric, breach.variant].join(":"),
+    topic: breach.kind === "sample_ratio" ? "ratio" : "sequential",
+    text: BREACHED[breach.kind]?.(breach, names) ?? breach.kind.replaceAll("_", " "),
+  }));
+}
+
+export function breachesBanner(run, variants) {
+  return breaches(run.results, variants)
+    // A mismatch has a banner of its own, which says more.
+    .filter(({ topic }) => topic !== "ratio")
+    .map(({ key, topic, text }) =>
+      h(
+        "div",
+        { class: "banner in-page", "data-key": `breach:${key}`, role: "alert" },
+        h("span", null, h("strong", null, "Guardrail breached. "), text),
+        why(topic, null, "How it is told"),
+      ),
+    );
 }
 
 export function splitPanel(run, variants) {

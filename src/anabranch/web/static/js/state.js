@@ -45,15 +45,25 @@ export function merge(snapshot) {
     return true;
   }
   if (run.whole) {
-    state.run = { ...run, windows: [] };
+    state.run = { ...run, trends: [], windows: [] };
   } else if (state.run?.id !== run.id) {
     return false;
   } else {
     Object.assign(state.run, { rates: run.rates, totals: run.totals });
     if ("results" in run) state.run.results = run.results;
   }
+  for (const trend of run.trends) mergeTrend(state.run.trends, trend);
   for (const series of run.windows) mergeWindows(state.run.windows, series);
   return true;
+}
+
+function mergeTrend(known, { metric, variant, points }) {
+  let trend = known.find((t) => t.metric === metric && t.variant === variant);
+  if (!trend) {
+    trend = { metric, variant, points: [] };
+    known.push(trend);
+  }
+  for (const point of points) trend.points[point.n] = point;
 }
 
 function mergeWindows(known, news) {

@@ -119,6 +119,43 @@ export const TOPICS = {
     },
     anchor: "covariates",
   },
+  lift: {
+    title: "Interval of the lift",
+    says: "The relative differences that the data do not rule out, however often you look.",
+    formula: [
+      "lift = r \u2212 1, for every r where",
+      "( m(variant) \u2212 r m(control) )\u00b2 \u2264 c\u00b2 ( e\u00b2(variant) + r\u00b2 e\u00b2(control) )",
+      "c: how many standard errors the interval at any time reaches",
+    ],
+    holds: "It excludes zero just where the interval of the difference does. Control\u2019s mean is uncertain too, so this is wider than the difference\u2019s interval divided by it; there is none while control\u2019s mean is not told from zero.",
+    source: {
+      title: "Fieller: Some problems in interval estimation. JRSS B 16, 1954",
+      url: "https://doi.org/10.1111/j.2517-6161.1954.tb00159.x",
+    },
+    anchor: "difference-and-lift",
+  },
+  mean: {
+    title: "Interval of an arm\u2019s mean",
+    says: "The true means of the arm that the data do not rule out, however often you look.",
+    formula: ["the interval at any time, with the arm\u2019s own variance and units for those of both"],
+    holds: "Where large values are rare it knows only those that the arm has seen. Arms are compared by the difference\u2019s interval, not by whether these overlap.",
+    source: {
+      title: "Waudby-Smith and others: Time-uniform central limit theory and asymptotic confidence sequences. Annals of Statistics 52(6), 2024",
+      url: "https://arxiv.org/abs/2103.06476",
+    },
+    anchor: "difference-and-lift",
+  },
+  best: {
+    title: "Probability to be best",
+    says: "How probable it is that the arm\u2019s true mean is the best of all arms, in the direction that the metric wants.",
+    formula: ["P(best) = \u222b density of the arm\u2019s mean \u00b7 \u03a0 over the others of P(their mean is worse)"],
+    holds: "Another view of what the intervals show, with a flat prior. No rule for stopping: whoever stops as soon as it reaches 95 % calls differences that are not there far oftener than once in twenty times.",
+    source: {
+      title: "Deng, Lu and Chen: Continuous monitoring of A/B tests without pain. DSAA 2016",
+      url: "https://arxiv.org/abs/1602.05549",
+    },
+    anchor: "probability-to-be-best",
+  },
   quantile: {
     title: "Percentile",
     says: "The value that so many percent of events (or of units' totals) do not exceed, to within 1 % of itself.",
