@@ -144,10 +144,10 @@ class KafkaCluster(_Naming):
         try:
             async with Topics(self.client) as admin:
                 count = (await admin.partitions([physical]))[physical]
-            tps = [TopicPartition(physical, n) for n in range(count)]
+                tps = [TopicPartition(physical, n) for n in range(count)]
+                ends = await admin.high_watermarks(tps)
             consumer.assign(tps)
             await consumer.seek_to_beginning(*tps)
-            ends = await consumer.end_offsets(tps)
             found: dict[TopicPartition, list[Record]] = {tp: [] for tp in tps}
             while any([await consumer.position(tp) < ends[tp] for tp in tps]):
                 for tp, records in (await consumer.getmany(timeout_ms=100)).items():

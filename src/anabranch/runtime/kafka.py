@@ -165,7 +165,8 @@ class KafkaPipeline:
             tps = await self._partitions([physical])
             consumer.assign(tps)
             await consumer.seek_to_beginning(*tps)
-            ends = await consumer.end_offsets(tps)
+            # Where committed readers stop until a transaction's markers are there, this waits.
+            ends = await self._topics.high_watermarks(tps)
             found: dict[TopicPartition, list[Record]] = {tp: [] for tp in tps}
             while any([await consumer.position(tp) < ends[tp] for tp in tps]):
                 for tp, records in (await consumer.getmany(timeout_ms=100)).items():

@@ -147,7 +147,7 @@ class Topics:
 
     async def _started_reader(self) -> AIOKafkaConsumer:
         if self._reader is None:
-            reader = self._client.consumer()
+            reader = self._client.consumer(isolation_level="read_uncommitted")
             await reader.start()
             self._reader = reader
         return self._reader
@@ -177,8 +177,21 @@ class Topics:
             if kept:
                 raise self._refused(TopicAuthorizationFailedError(kept), right="DELETE")
 
+    async def high_watermarks(
+        self, partitions: Iterable[TopicPartition]
+    ) -> dict[TopicPartition, int]:
+        """Partition to the offset after its last record, of transactions still open too."""
+        ends: dict[TopicPartition, int] = await (await self._started_reader()).end_offsets(
+            list(partitions)
+        )
+        return ends
+
     async def lag(self, group: str, topics: Iterable[str]) -> dict[str, int]:
-        """Topic to records that the group has not consumed yet, as committed readers see it."""
+        """Topic to records that the group has not consumed yet.
+
+        Counted to the high watermark: a transaction's offsets may be there before its markers are
+        on all partitions that it wrote to, and a committed reader sees no records there yet.
+        """
         counts = await self.partitions(topics)
         tps = [TopicPartition(t, p) for t, n in counts.items() for p in range(n)]
         try:
@@ -187,9 +200,8 @@ class Topics:
             )
         except GroupAuthorizationFailedError as error:
             raise self._refused(error, group=group) from error
-        reader = await self._started_reader()
-        ends = await reader.end_offsets(tps)
-        begins = await reader.beginning_offsets(tps)
+        ends = await self.high_watermarks(tps)
+        begins = await (await self._started_reader()).beginning_offsets(tps)
         lag = dict.fromkeys(counts, 0)
         for tp in tps:
             meta = committed.get(tp)
