@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from anabranch.engine import Stage, TaskSettings
+from anabranch.engine import Stage, TaskSettings, gathering
 from anabranch.engine.gathering import Gatherer
 
 LIMIT = 80
@@ -36,11 +36,19 @@ async def gathered(port, took, stopping=None) -> int:
     return 0 if found is None else len(found["in"])
 
 
+@pytest.fixture
+def long_rest(monkeypatch):
+    """So that no pause of the machine outlasts it."""
+    monkeypatch.setattr(gathering, "_LONGEST_REST", 1.0)
+
+
+@pytest.mark.usefixtures("long_rest")
 async def test_a_small_batch_right_after_a_slow_commit_gathers_more():
     port = Trickle(each=1)
     assert await gathered(port, took=10.0) == port.polls > 1
 
 
+@pytest.mark.usefixtures("long_rest")
 async def test_it_gathers_until_it_is_small_no_more():
     port = Trickle(each=4)
     assert await gathered(port, took=10.0) == 12
