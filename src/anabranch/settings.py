@@ -50,6 +50,12 @@ class Settings(SecuritySettings):
     observation_dedupe: float = Field(
         7 * DAY, ge=0, description="A telemetry event's id is remembered at least so long"
     )
+    catch_up_grace: float = Field(
+        600,
+        ge=0,
+        description="Nothing of units is forgotten until so long after it was read, by the clock: "
+        "how far the stages before may be behind when all read a backlog",
+    )
     unit_retention: float = Field(
         180 * DAY,
         gt=0,

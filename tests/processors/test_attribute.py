@@ -266,7 +266,7 @@ def units(b) -> set[str]:
 
 
 async def test_units_that_nothing_was_heard_of_for_long_are_forgotten_a_slice_at_a_time():
-    b = bench(retention=RetentionSettings(units_ms=30 * DAY, every_ms=DAY, slice=2))
+    b = bench(retention=RetentionSettings(units_ms=30 * DAY, every_ms=DAY, slice=2, grace_ms=0))
     await b.run(*(exposure(0, unit=f"user:{n}") for n in range(3)))
     await b.run(*(observation(n, 1, unit=f"user:never-{n}") for n in range(3)))
     assert len(units(b)) == 6
@@ -281,7 +281,7 @@ async def test_units_that_nothing_was_heard_of_for_long_are_forgotten_a_slice_at
 
 
 async def test_what_is_within_its_time_is_kept_and_still_counts():
-    b = bench(retention=RetentionSettings(units_ms=30 * DAY, every_ms=DAY))
+    b = bench(retention=RetentionSettings(units_ms=30 * DAY, every_ms=DAY, grace_ms=0))
     await b.run(exposure(0), observation(0, 1, unit="user:never", amount=1))
     await b.run(exposure(6 * 86_400, unit="user:2"), observation(1, 6 * 86_400, unit="user:3"))
     assert units(b) == {"user:1", "user:2", "user:3", "user:never"}
@@ -293,7 +293,7 @@ async def test_what_is_within_its_time_is_kept_and_still_counts():
 
 
 async def test_an_observation_that_waited_too_long_does_not_count_and_is_counted_as_such():
-    b = bench(retention=RetentionSettings(every_ms=DAY))
+    b = bench(retention=RetentionSettings(every_ms=DAY, grace_ms=0))
     await b.run(exposure(0, unit="user:2"), *(observation(n, 1) for n in range(40)))
     out = await b.run(
         exposure(8 * 86_400, unit="user:2"), observation(99, 8 * 86_400, unit="user:2")
@@ -304,7 +304,7 @@ async def test_an_observation_that_waited_too_long_does_not_count_and_is_counted
 
 
 async def test_forgetting_goes_on_where_a_dropped_batch_left_it():
-    b = bench(retention=RetentionSettings(units_ms=30 * DAY, every_ms=DAY))
+    b = bench(retention=RetentionSettings(units_ms=30 * DAY, every_ms=DAY, grace_ms=0))
     await b.run(exposure(0), exposure(0, unit="user:2"))
     await b.run(exposure(40 * 86_400, unit="user:3"), commit=False)
     assert units(b) == {"user:1", "user:2"}, "what the batch forgot went with it"
@@ -447,3 +447,23 @@ async def test_results_and_windows_are_those_of_a_batch_recomputation(delivery, 
             continue
         check_results(msgspec.json.decode(found), expected, spec)
         assert window_counts(arrived.windows.values(), spec) == expected_counts(expected)
+
+
+async def test_history_read_at_once_does_not_outrun_exposures_that_come_a_little_later():
+    b = bench()
+    for day in range(60):
+        await b.run(observation(day, day * 86_400, unit=f"user:{day}", amount=1))
+    assert len(units(b)) == 60
+    out = await b.run(*(exposure(day * 86_400, unit=f"user:{day}") for day in range(60)))
+    (delta,) = deltas(out)
+    assert delta.variants["short"].metrics["orders"].events == 60
+
+
+async def test_by_and_by_what_history_left_behind_is_forgotten_all_the_same():
+    b = bench()
+    for day in range(60):
+        await b.run(observation(day, day * 86_400, unit=f"user:{day}"))
+    for minute in range(0, 40, 5):
+        at = 60 * 86_400 + minute * 60
+        await b.run(observation(60 + minute, at, unit="user:60"), now=NOW + minute * MINUTE)
+    assert units(b) == {f"user:{day}" for day in range(54, 61)}

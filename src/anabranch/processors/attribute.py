@@ -5,7 +5,8 @@ State of a task, whose partition holds whole units:
 ==============  ================================================================================
 ``u|unit``      the unit's record, see :mod:`anabranch.metrics.attribution`
 ``m|task``      greatest event time by source, the watermark, for each run what it has been told
-                (as-of and watermark), and when units were last looked through for what may go
+                (as-of and watermark), when units were last looked through for what may go, and
+                the clock and watermark of a while ago
 ==============  ================================================================================
 
 The watermark is the lesser of the two sources' greatest event times. A source that has delivered
@@ -48,7 +49,7 @@ from anabranch.metrics.changes import RunChanges
 from anabranch.metrics.exact import check, text
 from anabranch.metrics.ledger import LedgerSettings, Values
 from anabranch.metrics.plan import EventPlan, Plan, RunPlan
-from anabranch.metrics.retention import RetentionSettings, shed, waiting
+from anabranch.metrics.retention import RetentionSettings, settled, shed, waiting
 from anabranch.metrics.watermark import watermark
 from anabranch.metrics.windows import MINUTE, WindowSettings, window_bounds
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
@@ -149,7 +150,11 @@ class AttributeProcessor:
                 evicted += gone
         _count(out, "repeated_observations", repeated)
         _count(out, "ledger_evictions", evicted)
-        self._sweep(task, state, units, stream_time, out)
+        old = settled(
+            task.setdefault("marks", []), batch.now, stream_time, self._retention.grace_ms
+        )
+        if old is not None:
+            self._sweep(task, state, units, old, out)
         self._tell(task, batch.partition, stream_time, changes, out)
 
     # -- reading ------------------------------------------------------------------------------
@@ -254,6 +259,8 @@ class AttributeProcessor:
         self, task: dict[str, Any], state: State, touched: _Units, reached: int, out: Outputs
     ) -> None:
         """Look at some units with each batch, until all were looked at; then wait.
+
+        ``reached`` is the watermark of a while ago, as :func:`settled` has it.
 
         Units that the batch touched are passed over: they have just been heard of. The list of
         those still to be looked at is no state: who loses it waits for the next round.

@@ -90,7 +90,10 @@ def _makers(
         retention_ms=round(settings.window_retention * 1000),
         time_zone=settings.window_time_zone,
     )
-    retention = RetentionSettings(units_ms=round(settings.unit_retention * 1000))
+    retention = RetentionSettings(
+        units_ms=round(settings.unit_retention * 1000),
+        grace_ms=round(settings.catch_up_grace * 1000),
+    )
     ledger = LedgerSettings(horizon_ms=round(settings.observation_dedupe * 1000))
     evaluators = Evaluators(policy_checker)
     return {
