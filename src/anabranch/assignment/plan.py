@@ -23,6 +23,7 @@ from mmh3 import mmh3_32_uintdigest
 from anabranch.assignment.compat import foreign_split
 from anabranch.assignment.compiled import (
     Moment,
+    Rule,
     bounds,
     compile_coverage,
     compile_exclude,
@@ -33,7 +34,8 @@ from anabranch.assignment.compiled import (
 )
 from anabranch.assignment.context import IDENTITIES, ExperimentContext, Identified
 from anabranch.assignment.evaluation import Evaluation, Reason
-from anabranch.assignment.hashing import SPACE, Place, bucket, cumulative
+from anabranch.assignment.expressions import RAISED, Run, truthy
+from anabranch.assignment.hashing import SPACE, Draw, Place, bucket, cumulative
 from anabranch.errors import ExpressionError
 from anabranch.specs import (
     ExperimentSpec,
@@ -89,6 +91,7 @@ class Plan:
         "_plain",
         "_prefix",
         "_salt",
+        "_steps",
         "_sums",
         "_variants",
         "coverage",
@@ -136,6 +139,7 @@ class Plan:
         missing = len(spec.prerequisites) - len(prerequisites)
         self.prerequisites: tuple[Plan | None, ...] = (*prerequisites, *[None] * missing)
         self.rules = compile_rules(spec)
+        self._steps = tuple(map(_step, self.rules))
         self.exclude = compile_exclude(spec)
         self.reads_more = bool(self.rules or self.prerequisites or self.exclude is not None)
         self._open = self.enrols and not (
@@ -283,15 +287,27 @@ class Plan:
                 return found
             unit = found
         values = context.mapping if context.experiment is not None else self._values(context)
+        roots = (values,)
         detail: tuple[str, ...] = ()
-        for rule in self.rules:
-            try:
-                if rule.expression is not None and not rule.expression.holds(values):
+        for rule, run, salted, low, high in self._steps:
+            if run is not None:
+                # Rule.admits, without its calls; it says in full what is raised
+                try:
+                    value = run(roots)
+                    admitted = value is True or (value is not False and truthy(value))
+                except RAISED:
+                    try:
+                        admitted = rule.admits(unit, values)
+                    except ExpressionError as error:
+                        detail += (rule.told(error),)
+                        continue
+                if not admitted:
                     continue
-            except ExpressionError as error:
-                detail += (rule.told(error),)
-                continue
-            if rule.percentage is not None and not rule.percentage.inside(unit):
+            if salted is not None:
+                hashed = mmh3_32_uintdigest((salted + unit).encode("utf-8", "surrogatepass"))
+                if not low <= hashed < high:
+                    continue
+            elif rule.percentage is not None and not rule.percentage.inside(unit):
                 continue
             return Evaluation(
                 rule.variant,
@@ -457,6 +473,15 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"Plan({self.key} {self.version} {self.digest})"
+
+
+def _step(rule: Rule) -> tuple[Rule, Run | None, str | None, int, int]:
+    """A rule's function and, of our own draw for its percentage, what is hashed and the bounds."""
+    run = None if rule.expression is None else rule.expression.run
+    draw = rule.percentage
+    if isinstance(draw, Draw):
+        return rule, run, f"{draw.salt}:", draw.low, draw.high
+    return rule, run, None, 0, 0
 
 
 def unmet(needed: Prerequisite, found: Evaluation | None) -> str | None:

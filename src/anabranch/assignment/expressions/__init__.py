@@ -5,8 +5,24 @@ and ``methods`` say what JavaScript does with the values, ``text`` what strings 
 which paths an expression looks at.
 """
 
-from anabranch.assignment.expressions.compiler import Expression, compile_expression
+from anabranch.assignment.expressions.compiler import (
+    RAISED,
+    Expression,
+    Run,
+    compile_expression,
+)
 from anabranch.assignment.expressions.reads import Read, constant, paths, reads
-from anabranch.assignment.expressions.semantics import UNDEFINED
+from anabranch.assignment.expressions.semantics import UNDEFINED, truthy
 
-__all__ = ["UNDEFINED", "Expression", "Read", "compile_expression", "constant", "paths", "reads"]
+__all__ = [
+    "RAISED",
+    "UNDEFINED",
+    "Expression",
+    "Read",
+    "Run",
+    "compile_expression",
+    "constant",
+    "paths",
+    "reads",
+    "truthy",
+]

@@ -44,10 +44,15 @@ from anabranch.errors import (
     ExpressionTypeError,
 )
 
-__all__ = ["Expression", "compile_expression", "compile_tree"]
+__all__ = ["RAISED", "Expression", "Run", "compile_expression", "compile_tree"]
 
 Roots = tuple[Any, ...]
+
 Run = Callable[[Roots], Any]
+"""What an expression is compiled to: takes one value for each root, gives its value."""
+
+RAISED: Final = (ExpressionError, JsTypeError, RecursionError)
+"""What a compiled function may raise; :meth:`Expression.evaluate` says it in full."""
 
 _CONSTANTS: Final = {"undefined": UNDEFINED, "NaN": math.nan, "Infinity": math.inf}
 
@@ -58,14 +63,15 @@ class Expression:
     Attributes:
         source: Its text.
         roots: The names it may begin with, in the order in which their values are given.
+        run: The function itself, for who calls it very often with objects; may raise ``RAISED``.
     """
 
-    __slots__ = ("_run", "roots", "source")
+    __slots__ = ("roots", "run", "source")
 
     def __init__(self, source: str, roots: tuple[str, ...], run: Run) -> None:
         self.source = source
         self.roots = roots
-        self._run = run
+        self.run = run
 
     def evaluate(self, *values: Any) -> Any:
         """The expression's value; numbers it computes are floats, its arrays are sequences.
@@ -81,7 +87,7 @@ class Expression:
         if len(values) != len(self.roots):
             raise TypeError(f"give one value for each of {', '.join(self.roots)}")
         try:
-            return self._run(tuple(map(read, values)))
+            return self.run(tuple(map(read, values)))
         except ExpressionError as error:
             raise located(error, self.source) from None
         except JsTypeError as error:
@@ -98,8 +104,8 @@ class Expression:
     def holds(self, values: dict[str, Any]) -> bool:
         """As :meth:`test`, for an expression with one root, which is an object."""
         try:
-            value = self._run((values,))
-        except (ExpressionError, JsTypeError, RecursionError):
+            value = self.run((values,))
+        except RAISED:
             value = self.evaluate(values)  # which says it in full
         return value if value is True or value is False else truthy(value)
 
