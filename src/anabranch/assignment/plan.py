@@ -85,12 +85,14 @@ class Plan:
     """
 
     __slots__ = (
+        "_asks_nobody",
         "_fallback_reason",
         "_identities",
         "_open",
         "_plain",
         "_prefix",
         "_salt",
+        "_splits_plainly",
         "_steps",
         "_sums",
         "_variants",
@@ -149,15 +151,12 @@ class Plan:
         self._fallback_reason: Reason = "sticky" if allocation.type == "sticky" else "random"
         if isinstance(allocation, TargetedAllocation) and allocation.fallback == "control":
             self._fallback_reason = "control"
-        self._plain = (
-            self._open
-            and not self.reads_more
-            and self.split is None
-            and self._fallback_reason != "control"
-        )
+        self._splits_plainly = self.split is None and self._fallback_reason != "control"
+        self._plain = self._open and not self.reads_more and self._splits_plainly
         self.needs_policy: bool = any(rule.policy is not None for rule in self.rules) or any(
             plan is not None and plan.needs_policy for plan in self.prerequisites
         )
+        self._asks_nobody = not (self.needs_policy or self.prerequisites or self.exclude)
 
     def evaluate(self, context: ExperimentContext, now: Moment | None = None) -> Evaluation:
         """The variant for the context, at once; rules that ask a policy do not match.
@@ -170,7 +169,7 @@ class Plan:
         """
         if not self.reads_more:
             return self.allocate(context, now)
-        if not (self.needs_policy or self.prerequisites or self.exclude):
+        if self._asks_nobody:
             return self._by_rules(context, now)
         deliberation = self.deliberate(context, now)
         try:
@@ -321,7 +320,19 @@ class Plan:
                 (),
                 len(detail),
             )
-        return self._fallback(unit, detail, (), len(detail))
+        if detail or not self._splits_plainly:
+            return self._fallback(unit, detail, (), len(detail))
+        sums = self._sums  # as _fallback has it, without its call
+        hashed = mmh3_32_uintdigest((self._prefix + unit).encode("utf-8", "surrogatepass"))
+        return Evaluation(
+            self._variants[bisect_right(sums, (hashed * sums[-1]) >> 32)],
+            self._fallback_reason,
+            self.key,
+            self.version,
+            self.digest,
+            unit,
+            True,
+        )
 
     def _values(self, context: ExperimentContext) -> dict[str, Any]:
         """What expressions see."""
