@@ -12,6 +12,7 @@ from benchmarks.broker import broker
 from benchmarks.evaluate import suite as evaluate
 from benchmarks.latency import suite as latency
 from benchmarks.metrics import suite as metrics
+from benchmarks.ofrep import suite as ofrep
 from benchmarks.peers import contestants as named
 from benchmarks.peers import suite as peers
 from benchmarks.peers.meter import Measured
@@ -191,6 +192,29 @@ def bounds_on_kafka(options: Options, progress: Progress) -> list[Comparison]:
     ]
 
 
+def flags_over_http(options: Options, progress: Progress) -> list[Comparison]:
+    """What one process of the evaluation API answers."""
+    with broker(options.bootstrap) as bootstrap:
+        latencies, most = ofrep.compete(
+            bootstrap, seconds=10, rounds=options.rounds, progress=progress
+        )
+    return [
+        Comparison(
+            f"Evaluation API: one process at {ofrep.RATE:,} requests/s",
+            "request",
+            latencies,
+            measure="ms",
+            ceilings=[Ceiling(ofrep.quantile(case, "p99"), 20) for case in (ofrep.TOLD, ofrep.ONE)],
+        ),
+        Comparison(
+            f"Evaluation API: one process, {ofrep.CONNECTIONS} connections that never rest",
+            "request",
+            most,
+            ceilings=[Ceiling(case, 1e6 / ofrep.RATE) for case in (ofrep.TOLD, ofrep.ONE)],
+        ),
+    ]
+
+
 def assign_of_peers(options: Options, progress: Progress) -> PeerComparison:
     """Work A beside Kafka Streams and Quix Streams."""
     return PeerComparison(
@@ -243,6 +267,7 @@ SUITES: Final[dict[str, Callable[[Options, Progress], Comparison]]] = {
     "workers": many_workers,
     "bounds": bounds_on_kafka,
     "metrics": metric_types,
+    "ofrep": flags_over_http,
 }
 
 PEERS: Final[dict[str, Callable[[Options, Progress], PeerComparison]]] = {

@@ -1,0 +1,1 @@
+"""How many flags one process of ``anabranch serve`` answers, and how soon."""
