@@ -222,7 +222,6 @@ def assign_of_peers(options: Options, progress: Progress) -> PeerComparison:
         "context",
         _compete(peers.ASSIGN, options, progress),
         [
-            Floor(named.ASSIGN, named.RAW, 0.6),
             Floor(named.ASSIGN, named.STREAMS, 1),
             Floor(named.ASSIGN, named.QUIX, 1),
         ],

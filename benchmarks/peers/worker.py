@@ -51,7 +51,8 @@ async def main() -> None:
     else:
         stage = count_stage(given.store, given.state)
     stage = replace(stage, max_records=given.batch)
-    known = {stage.sources[0]: given.source, stage.outputs[0]: given.sink}
+    # The last source is the one that feeds the stage: before it come claims, which it sends itself.
+    known = {stage.sources[-1]: given.source, stage.outputs[0]: given.sink}
 
     def physical(logical: str) -> str:
         return known.get(logical, f"{given.sink}.{logical}")

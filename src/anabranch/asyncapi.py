@@ -1,7 +1,7 @@
 """The topics as an AsyncAPI 3 document: what other teams may send, and what they get to read.
 
-Payload schemas come from the very structures that the stages decode and encode. State, and the
-claims that the assign stage sends itself, are nobody's contract and are left out.
+Payload schemas come from the very structures that the stages decode and encode. State, and
+what stages tell each other, are nobody's contract and are left out.
 
 Source: AsyncAPI 3.0.0; Kafka bindings 0.5.0; KIP-1034 for the headers of dead letters.
 """
@@ -23,9 +23,11 @@ from anabranch.topology import STAGES, TOPICS, Names, Topic
 
 __all__ = ["INTERNAL", "asyncapi"]
 
-INTERNAL: Final = frozenset({"claims", "claims.dlq", "deltas", "deltas.dlq"}) | {
-    topic.name for topic in TOPICS if topic.name.endswith("-changelog")
-}
+INTERNAL: Final = frozenset(
+    f"{name}{suffix}"
+    for name in ("claims", "deltas", "telemetry-counts")
+    for suffix in ("", ".dlq")
+) | {topic.name for topic in TOPICS if topic.name.endswith("-changelog")}
 """Topics between stages whose records may change with any release."""
 
 _PAYLOADS: Final[Mapping[str, Any]] = {

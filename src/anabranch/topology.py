@@ -91,7 +91,7 @@ STAGES: tuple[StageShape, ...] = (
     StageShape(
         "gate",
         sources=("telemetry",),
-        outputs=("observations", "alerts"),
+        outputs=("observations", "alerts", "telemetry-counts"),
         does="checks telemetry against its spec, masks it, samples it",
     ),
     StageShape(
@@ -105,7 +105,7 @@ STAGES: tuple[StageShape, ...] = (
     ),
     StageShape(
         "aggregate",
-        sources=("deltas",),
+        sources=("deltas", "telemetry-counts"),
         outputs=("metric-windows", "results", "alerts"),
         does="adds up windows and results, experiment by experiment",
         stateful=True,
@@ -131,6 +131,14 @@ _ENTITIES: tuple[Topic, ...] = (
     Topic("exposures", "unit", "an exposure", "delete", 90, _MAX_INPUT_BYTES),
     Topic("observations", "unit", "a checked telemetry event of one unit", "delete", 7),
     Topic("deltas", "experiment", "a change of an experiment's sums", "delete", 7, 8 << 20),
+    Topic(
+        "telemetry-counts",
+        "one for all",
+        "how many telemetry events came and were refused",
+        "delete",
+        7,
+        8 << 20,
+    ),
     Topic(
         "metric-windows",
         "experiment|version|variant|metric|size|start",

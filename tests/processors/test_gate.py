@@ -80,9 +80,14 @@ def bought(amount=10, *, event_id="t-1", at=0, identities=None, **changes):
     return In("telemetry", json.dumps(event).encode(), headers=headers, timestamp=NOW + at)
 
 
+def sent(out):
+    """What came of the events themselves; what the batch saw and refused is told besides."""
+    return [record for record in out.records if record.topic != "telemetry-counts"]
+
+
 def dead(out):
     [(_, error)] = out.dead
-    assert not out.records
+    assert not sent(out)
     return error
 
 
@@ -91,9 +96,9 @@ def dead(out):
 
 async def test_a_declared_event_becomes_an_observation():
     out = await bench().run(bought(12.5, at=-7, properties={"currency": "EUR"}))
-    [sent] = out.records
-    assert (sent.topic, sent.key, sent.timestamp) == ("observations", b"user:ada", NOW - 7)
-    assert msgspec.json.decode(sent.value, type=Observation) == Observation(
+    [made] = sent(out)
+    assert (made.topic, made.key, made.timestamp) == ("observations", b"user:ada", NOW - 7)
+    assert msgspec.json.decode(made.value, type=Observation) == Observation(
         id="t-1",
         source="web",
         name="shop.buy",
@@ -113,7 +118,7 @@ async def test_personal_properties_travel_masked_and_undeclared_ones_not_at_all(
         "email": "REDACTED",
         "basket": {"sku": ["REDACTED", 0, False]},
     }
-    assert b"::1" not in out.records[0].value
+    assert b"::1" not in sent(out)[0].value
     assert out.counters["undeclared_properties"] == 2
 
 
@@ -121,8 +126,8 @@ async def test_bare_telemetry_is_identified_by_where_it_lies():
     value = b'{"name": "shop.buy", "version": "1.0", "userId": "ada", "properties": {"amount": 1}}'
     b = bench()
     await b.run(bought())
-    [sent] = (await b.run(In("telemetry", value))).records
-    assert (sent.json["id"], sent.json["source"]) == ("telemetry/0/1", "kafka")
+    [made] = sent(await b.run(In("telemetry", value)))
+    assert (made.json["id"], made.json["source"]) == ("telemetry/0/1", "kafka")
 
 
 # -- units ------------------------------------------------------------------------------------
@@ -272,4 +277,52 @@ async def test_without_the_action_an_anomaly_is_only_counted():
 
 async def test_anomalies_are_judged_before_sampling():
     out = await bench(PEOPLE, declared(sampling={"rate": 0})).run(bought(-1))
-    assert [r.topic for r in out.records] == ["alerts"]
+    assert [r.topic for r in sent(out)] == ["alerts"]
+
+
+# -- what the batch saw -----------------------------------------------------------------------
+
+
+def counts(out):
+    (told,) = out.of("telemetry-counts")
+    assert told.key == b"telemetry"
+    return {
+        (one["event"], one["start"] - NOW): (one["seen"], one.get("refused", {}))
+        for one in told.json["events"]
+    }
+
+
+async def test_what_was_seen_and_refused_is_told_by_event_and_hour():
+    hour = 60 * 60 * 1000
+    out = await bench().run(
+        bought(1),
+        bought("ten", at=1),
+        bought(name="shop.by", at=2),
+        In("telemetry", b"{", timestamp=NOW + 3),
+        bought(2, at=-hour),
+        bought(identities={}, at=-hour + 4),
+    )
+    assert counts(out) == {
+        ("", 0): (4, {"UndeclaredTelemetryError": 1, "MalformedEventError": 1}),
+        ("shop.buy", 0): (2, {"EventSchemaError": 1}),
+        ("", -hour): (2, {}),
+        ("shop.buy", -hour): (2, {"MissingUnitError": 1}),
+    }
+    assert out.of("telemetry-counts")[0].json["until"] == NOW + 3
+
+
+async def test_anomalies_that_have_to_wait_for_a_sample_go_to_who_counts():
+    detection = {**BUY["anomalyDetection"], "minimumSample": 50}
+    b = bench(PEOPLE, declared(anomalyDetection=detection))
+    out = await b.run(*(bought(-1, event_id=f"t-{n}") for n in range(1001)))
+    assert not out.of("alerts")
+    assert out.counters["anomalies"] == 1001
+    told = [record.json for record in out.of("telemetry-counts")]
+    assert [len(one["anomalies"]) for one in told] == [500, 500, 1]
+    assert [len(one["events"]) for one in told] == [2, 0, 0], "counted once"
+    found = [anomaly["eventId"] for one in told for anomaly in one["anomalies"]]
+    assert found == [f"t-{n}" for n in range(1001)]
+
+
+async def test_nothing_came_and_nothing_is_told():
+    assert not (await bench().run()).records

@@ -39,9 +39,10 @@ def test_an_event_as_the_older_and_the_newer_form_write_it():
         ),
         ({"sampling": {"rate": 2}}, "events[0].sampling.rate: must lie between 0 and 1"),
         (
-            {"properties": VALUE, "anomalyDetection": detection(minimumSample=100)},
-            "events[0].anomalyDetection.minimumSample: counting events before thresholds apply is",
+            {"properties": VALUE, "anomalyDetection": detection(minimumSample=-1)},
+            "events[0].anomalyDetection.minimumSample: ",
         ),
+        ({"errorBudget": 1.5}, "events[0].errorBudget: must lie between 0 and 1"),
         (
             {"properties": {"value": {"type": "string"}}, "anomalyDetection": detection()},
             "events[0].anomalyDetection.thresholds[0].metric: 'value' is no numeric property",
@@ -100,6 +101,6 @@ def test_an_event_and_version_are_declared_once():
         )
 
 
-def test_a_detection_that_waits_for_one_event_waits_for_none():
-    found = telemetry(properties=VALUE, anomalyDetection=detection(minimumSample=1))
-    assert found.events[0].anomaly_detection.minimum_sample == 1
+def test_a_detection_may_wait_for_a_sample():
+    found = telemetry(properties=VALUE, anomalyDetection=detection(minimumSample=100))
+    assert found.events[0].anomaly_detection.minimum_sample == 100

@@ -428,6 +428,38 @@ class Results(_Wire, omit_defaults=False):
     breaches: list[Breach] | msgspec.UnsetType = msgspec.UNSET
 
 
+class EventCounts(_Wire):
+    """Telemetry of one event within one hour, as one batch of the gate saw it.
+
+    Attributes:
+        event: Name of the event; empty for all records together.
+        version: Its version; empty where the event is.
+        start: Where the hour begins, by the records' timestamps, milliseconds since the epoch.
+        seen: Records that came.
+        refused: Of them, those that went to the dead letters, by error; those whose event could not
+            be told are counted with the empty event.
+    """
+
+    event: str
+    version: str
+    start: int
+    seen: int = 0
+    refused: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class TelemetryCounts(_Wire):
+    """Value of ``telemetry-counts``: what one batch of the gate saw and refused.
+
+    Attributes:
+        until: The greatest timestamp of the batch, milliseconds since the epoch.
+        anomalies: Of events that have to be seen more often before their anomalies are told.
+    """
+
+    until: int
+    events: list[EventCounts]
+    anomalies: list[Anomaly]
+
+
 class Alert(_Wire, omit_defaults=False):
     """Value of ``alerts``, keyed by experiment, or by event where no experiment is meant.
 

@@ -19,9 +19,12 @@ from anabranch.metrics.windows import HOUR, MINUTE
 
 __all__ = [
     "LEAST_EXPECTED_EVENTS",
+    "LEAST_UNITS",
+    "SUDDEN",
     "Kind",
     "Quiet",
     "Verdict",
+    "Word",
     "harm",
     "imbalance",
     "sample_ratio_mismatch",
@@ -36,6 +39,7 @@ class Kind(StrEnum):
     SAMPLE_RATIO = "sample_ratio"
     EXPOSURE_IMBALANCE = "exposure_imbalance"
     SILENCE = "silence"
+    ERROR_BUDGET = "error_budget"
     ANOMALY = "anomaly"
     SPEC_REFUSED = "spec_refused"
 
@@ -47,15 +51,15 @@ CALM: Final = 0.05
 """Sequential p-value from which on a mismatch or an imbalance is over."""
 
 SUDDEN: Final = 1e-6
-"""Sequential p-value of one hour's exposures at which they are out of balance: one false alarm in
-a million hours at most."""
+"""P-value of one hour's exposures at which they are out of balance, or of its refused telemetry at
+which there is too much of it: one false alarm in a million hours at most."""
 
 HOURLY_CONCENTRATION: Final = 100.0
 """As :data:`anabranch.metrics.sample_ratio.CONCENTRATION`, for the fewer units of an hour: it looks
 for larger deviations."""
 
 LEAST_UNITS: Final = 50
-"""Units of an hour that ends an imbalance."""
+"""Units of an hour that ends an imbalance; records of one that ends an overspent budget."""
 
 LEAST_EXPECTED_EVENTS: Final = 14.0
 """Units with an event that must be expected of those exposed since: that none comes by chance then

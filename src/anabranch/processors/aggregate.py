@@ -9,6 +9,7 @@ State of a task, whose partition holds whole experiments:
 ``w|exp@ver|size|start``        a window: revision, final, exposures and cells by variant
 ``o|hour``                      windows that end in that hour (since the epoch) and are still open
 ``h|exp@ver``                   health, see :mod:`anabranch.processors.alerts`
+``t|event version``             see :mod:`anabranch.processors.telemetry_health`
 ==============================  ================================================================
 
 A window closes when the watermark reaches its end plus the allowed lateness; all its cells are
@@ -20,6 +21,7 @@ cumulative results take it all the same.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import InvalidOperation
 from typing import Any, Final
 
@@ -45,6 +47,7 @@ from anabranch.metrics.windows import DAY, HOUR, WindowSettings
 from anabranch.processors.alerts import Health, breaches
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
 from anabranch.processors.reports import EXPOSURES, Arm, metric_window, results
+from anabranch.processors.telemetry_health import TelemetryHealth
 from anabranch.specs import Catalog, ExperimentSpec
 
 __all__ = ["AggregateProcessor"]
@@ -65,7 +68,10 @@ Cells = set[tuple[str, str]]
 
 
 class AggregateProcessor:
-    """Source ``deltas``; outputs ``metric-windows``, ``results`` and ``alerts``.
+    """Adds up what the attribute stage has attributed, and watches over it.
+
+    Sources ``deltas`` and ``telemetry-counts``; outputs ``metric-windows``, ``results`` and
+    ``alerts``.
 
     Args:
         catalog: The specs: what is compared with what, and how metrics add up.
@@ -78,11 +84,24 @@ class AggregateProcessor:
     def __init__(self, catalog: Catalog, *, windows: WindowSettings | None = None) -> None:
         self._catalog = catalog
         self._windows = windows or WindowSettings()
+        self._telemetry = TelemetryHealth(catalog)
         self._decode = msgspec.json.Decoder(Delta).decode
         self._encode = msgspec.json.Encoder().encode
 
     def process(self, batch: Batch, state: State, cache: Cache, out: Outputs) -> None:
         del cache
+        deltas = batch.sources.get("deltas")
+        if deltas:
+            self._deltas(deltas, state, out)
+        for record in batch.sources.get("telemetry-counts", ()):
+            try:
+                counts = self._telemetry.read(record)
+            except InvalidEventError as error:
+                out.dead_letter(record, error)
+                continue
+            self._telemetry.take(counts, state, out)
+
+    def _deltas(self, records: Sequence[Record], state: State, out: Outputs) -> None:
         task = state.get(_TASK)
         if task is None:
             task = {"clocks": {}, "watermark": None, "swept": None, "open": []}
@@ -90,7 +109,7 @@ class AggregateProcessor:
         work = _Work(self._windows, task, state, out)
         health = Health(state, out)
         touched: dict[Names, ExperimentSpec] = {}
-        for record in batch.sources["deltas"]:
+        for record in records:
             try:
                 delta = self._read(record)
                 spec = self._spec(delta)
@@ -105,7 +124,7 @@ class AggregateProcessor:
             if late:
                 out.count("late_window_updates", late)
                 out.dead_letter(record, self._late(delta, late, work.before))
-        out.count("deltas", len(batch.sources["deltas"]))
+        out.count("deltas", len(records))
         for names, spec in touched.items():
             run = state.get(_run_state(names))
             if run is not None:

@@ -107,21 +107,11 @@ class AnomalyDetection(SpecModel):
     enabled: bool = False
     """Whether thresholds are watched."""
     minimum_sample: int = Field(default=0, ge=0, strict=True)
-    """Events to see before thresholds apply; more than 1 is not supported yet."""
+    """Events to see, of all partitions, before thresholds apply."""
     thresholds: tuple[AnomalyThreshold, ...] = ()
     """Bounds of properties."""
     actions: tuple[Literal["alert", "log", "trigger_regen"], ...] = ("alert",)
     """What is done: alert puts it on the alerts topic; other tools see to log and trigger_regen."""
-
-    @model_validator(mode="after")
-    def _no_sample(self) -> Self:
-        if self.minimum_sample > 1:
-            raise wrong(
-                ("minimumSample",),
-                "counting events before thresholds apply is not supported yet: leave it out, and "
-                "thresholds apply from the first event on",
-            )
-        return self
 
 
 class TelemetryEventSpec(SpecModel):
@@ -144,6 +134,9 @@ class TelemetryEventSpec(SpecModel):
     """Which share is kept; the spec's default when not given."""
     anomaly_detection: AnomalyDetection | None = None
     """When its values are out of bounds; the spec's default when not given."""
+    error_budget: Share | None = None
+    """Share of its records that may be refused before an alert is raised; the spec's default when
+    not given."""
     tags: tuple[str, ...] = ()
     """Words to find it by; ``privacy-reviewed`` says that it has been."""
 
@@ -201,6 +194,8 @@ class TelemetryConfig(SpecModel):
     """Systems that events are sent on to; told to the tools that do so."""
     anomaly_detection: AnomalyDetection | None = None
     """Thresholds of events that have none."""
+    default_error_budget: Share = 0.01
+    """Share of records that may be refused, of events that do not say so."""
 
 
 class TelemetrySpec(Spec):

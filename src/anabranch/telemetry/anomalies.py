@@ -1,7 +1,7 @@
 """Values out of bounds: each event is judged alone.
 
-A minimum sample (thresholds that apply only once so many events were seen) needs memory, which the
-gate does not have; specs that ask for one are refused when they are read.
+A minimum sample (thresholds that apply only once so many events were seen) needs memory over all
+partitions, which the gate does not have: the aggregate stage counts.
 """
 
 from __future__ import annotations

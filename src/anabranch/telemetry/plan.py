@@ -24,9 +24,18 @@ class EventPlan:
         event: The declaration it was compiled from.
         rate: Share of events kept.
         actions: What to do about an anomaly: ``alert``, ``log``, ``trigger_regen``.
+        minimum_sample: How many events have to be seen before an anomaly is told.
     """
 
-    __slots__ = ("_checker", "_masked", "_thresholds", "actions", "event", "rate")
+    __slots__ = (
+        "_checker",
+        "_masked",
+        "_thresholds",
+        "actions",
+        "event",
+        "minimum_sample",
+        "rate",
+    )
 
     def __init__(self, event: TelemetryEventSpec, config: TelemetryConfig) -> None:
         found = detection(event, config)
@@ -34,6 +43,7 @@ class EventPlan:
         self.event = event
         self.rate = config.default_sampling_rate if sampling is None else sampling.rate
         self.actions: tuple[str, ...] = () if found is None else found.actions
+        self.minimum_sample = 0 if found is None else found.minimum_sample
         self._checker = Checker(event)
         self._masked = masked_names(event)
         self._thresholds = () if found is None else found.thresholds
