@@ -158,6 +158,8 @@ def _event_headers(kind: str) -> dict[str, Any]:
             "ce_source": {**_TEXT, "minLength": 1},
             "ce_id": {**_TEXT, "minLength": 1, "description": "With the source, the event's name."},
             "ce_time": {**_TEXT, "format": "date-time", "description": "Event time."},
+            "traceparent": {**_TEXT, "description": "W3C trace context, where it has one."},
+            "tracestate": {**_TEXT, "description": "Of the trace's vendors."},
         },
     }
 

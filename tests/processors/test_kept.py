@@ -86,7 +86,8 @@ class Stage:
                     every.records.append(sent)
                     continue
                 (to,) = partitions_of([sent.key or b""], PARTITIONS)
-                waiting.append((to, In("claims", sent.value, sent.key, (), sent.timestamp or NOW)))
+                at_ms = sent.timestamp or NOW
+                waiting.append((to, In("claims", sent.value, sent.key, sent.headers, at_ms)))
             every.dead += out.dead
             for name, n in out.counters.items():
                 every.count(name, n)

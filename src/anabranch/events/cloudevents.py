@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -24,6 +24,7 @@ from anabranch.errors import (
 )
 from anabranch.events.problems import explain
 from anabranch.events.records import Headers, Record
+from anabranch.events.tracing import NO_TRACE, trace_of, traced
 
 __all__ = [
     "BARE_SOURCE",
@@ -60,12 +61,17 @@ class Limits:
 
 
 class Envelope(msgspec.Struct, gc=False):
-    """An event's attributes and its data, still encoded; ``time`` in ms since the epoch."""
+    """An event's attributes and its data, still encoded; ``time`` in ms since the epoch.
+
+    Attributes:
+        trace: What to carry on of the trace it belongs to, see :mod:`anabranch.events.tracing`.
+    """
 
     id: str
     source: str
     time: int
     data: bytes | msgspec.Raw
+    trace: Headers = NO_TRACE
 
 
 class _Structured(msgspec.Struct):
@@ -76,6 +82,9 @@ class _Structured(msgspec.Struct):
     time: str | None = None
     data: msgspec.Raw = msgspec.Raw()
     data_base64: bytes | None = None
+    # Of any type, for a trace is never a reason to refuse an event.
+    traceparent: Any = None
+    tracestate: Any = None
 
 
 _decode_structured = msgspec.json.Decoder(_Structured).decode
@@ -119,6 +128,8 @@ def open_envelope(record: Record, kind: str, *, now: int, limits: Limits) -> Env
             event = _binary(record, value, found, kind)
         else:
             event = _bare(record, value)
+        if "traceparent" in found or "ce_traceparent" in found:
+            event.trace = trace_of(found)
     if event.time > now + limits.future_tolerance_ms:
         refuse_future(event.time, now, limits)
     return event
@@ -197,7 +208,15 @@ def _structured(record: Record, value: bytes, content_type: bytes, kind: str) ->
             raise MalformedEventError("data: is missing: put the event's JSON object there")
         data = event.data_base64
     moment = record.timestamp if event.time is None else parse_time(event.time)
-    return Envelope(event.id, event.source, moment, data)
+    return Envelope(event.id, event.source, moment, data, _trace(event))
+
+
+def _trace(event: _Structured) -> Headers:
+    parent, state = event.traceparent, event.tracestate
+    if not isinstance(parent, str):
+        return NO_TRACE
+    known = state.encode("utf-8", "replace") if isinstance(state, str) else None
+    return traced(parent.encode("utf-8", "replace"), known)
 
 
 def _incomplete(headers: dict[str, bytes | None]) -> NoReturn:

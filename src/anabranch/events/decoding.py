@@ -22,7 +22,8 @@ from anabranch.events.cloudevents import (
 )
 from anabranch.events.models import ContextData, ExposureData, TelemetryData
 from anabranch.events.problems import explain
-from anabranch.events.records import Record
+from anabranch.events.records import Headers, Record
+from anabranch.events.tracing import NO_TRACE
 from anabranch.specs.version import normalize_version
 
 __all__ = [
@@ -46,13 +47,17 @@ T = TypeVar("T")
 
 
 class Context(msgspec.Struct, gc=False):
-    """A context event; ``version`` (in the data too) is canonical, None where there is none."""
+    """A context event; ``version`` (in the data too) is canonical, None where there is none.
+
+    ``trace`` are the headers of the trace that it belongs to.
+    """
 
     id: str
     source: str
     time: int
     data: ContextData
     version: str | None
+    trace: Headers = NO_TRACE
 
 
 class Exposure(msgspec.Struct, gc=False):
@@ -66,13 +71,17 @@ class Exposure(msgspec.Struct, gc=False):
 
 
 class Telemetry(msgspec.Struct, gc=False):
-    """A telemetry event; ``version`` (in the data too) is canonical."""
+    """A telemetry event; ``version`` (in the data too) is canonical.
+
+    ``trace`` are the headers of the trace that it belongs to.
+    """
 
     id: str
     source: str
     time: int
     data: TelemetryData
     version: str
+    trace: Headers = NO_TRACE
 
 
 _context = msgspec.json.Decoder(ContextData).decode
@@ -92,12 +101,12 @@ def decode_context(record: Record, *, now: int, limits: Limits) -> Context:
     if record.headers or not value or len(value) > limits.max_event_bytes:
         envelope = open_envelope(record, CONTEXT, now=now, limits=limits)
         event_id, source, time = envelope.id, envelope.source, envelope.time
-        raw = envelope.data
+        raw, trace = envelope.data, envelope.trace
     else:  # bare data, which is what most applications send: the same without an envelope
         time = record.timestamp
         if time > now + limits.future_tolerance_ms:
             refuse_future(time, now, limits)
-        event_id, source, raw = bare_id(record), BARE_SOURCE, value
+        event_id, source, raw, trace = bare_id(record), BARE_SOURCE, value, NO_TRACE
     try:
         data = _context(raw)
     except (ValueError, RecursionError) as error:
@@ -109,7 +118,7 @@ def decode_context(record: Record, *, now: int, limits: Limits) -> Context:
                 "version: is given without an experiment: name the experiment too"
             )
         data.version = version = _version(version)
-    return Context(event_id, source, time, data, version)
+    return Context(event_id, source, time, data, version, trace)
 
 
 def decode_exposure(record: Record, *, now: int, limits: Limits) -> Exposure:
@@ -125,7 +134,7 @@ def decode_telemetry(record: Record, *, now: int, limits: Limits) -> Telemetry:
     envelope = open_envelope(record, TELEMETRY, now=now, limits=limits)
     data = _data(_telemetry, envelope.data)
     data.version = version = _version(data.version)
-    return Telemetry(envelope.id, envelope.source, envelope.time, data, version)
+    return Telemetry(envelope.id, envelope.source, envelope.time, data, version, envelope.trace)
 
 
 def _data(decode: Callable[[bytes | msgspec.Raw], T], data: bytes | msgspec.Raw) -> T:

@@ -14,6 +14,7 @@ from anabranch.events.cloudevents import HeaderMaker, time_header
 from anabranch.events.decoding import EXPOSURE, Context
 from anabranch.events.ids import context_name, output_hash
 from anabranch.events.models import Claim
+from anabranch.events.records import Headers
 from anabranch.processors.protocol import Cache, Output, Outputs
 from anabranch.specs import Keep
 
@@ -107,7 +108,7 @@ class Writer:
         Raises:
             MissingUnitError: No experiment finds its unit in the context; nothing was written.
         """
-        time, expose = event.time, event.data.exposure
+        time, expose, trace = event.time, event.data.exposure, event.trace
         context = context_name(event.source, event.id)
         stamp = time_header(time)
         last, unit_bytes, unit_json = "", b"", b""
@@ -134,7 +135,7 @@ class Writer:
                 (
                     unit_bytes + target.suffix,
                     before + unit_json + after,
-                    [*_ASSIGNMENT_HEADERS, ("ce_id", b"assignment-" + hashed), stamp],
+                    [*_ASSIGNMENT_HEADERS, ("ce_id", b"assignment-" + hashed), stamp, *trace],
                     time,
                 )
             )
@@ -144,7 +145,7 @@ class Writer:
                     (
                         unit_bytes,
                         before + unit_json + b"}",
-                        [*_EXPOSURE_HEADERS, ("ce_id", b"exposure-" + hashed), stamp],
+                        [*_EXPOSURE_HEADERS, ("ce_id", b"exposure-" + hashed), stamp, *trace],
                         time,
                     ),
                 )
@@ -170,13 +171,14 @@ class Writer:
                 other,
                 None,
                 event.data.exposure,
-            )
+            ),
+            event.trace,
         )
 
-    def claim(self, claim: Claim) -> None:
-        """Send a claim where its step belongs."""
+    def claim(self, claim: Claim, trace: Headers) -> None:
+        """Send a claim where its step belongs, within the trace of its context."""
         name = claim.unit if claim.step == "settle" else claim.other or claim.unit
-        self._claims.append((name.encode(), _encode(claim), (), claim.time))
+        self._claims.append((name.encode(), _encode(claim), trace, claim.time))
 
     def _expose(self, name: tuple[str, bytes, str], exposure: Output) -> None:
         """Tell the exposure, unless it was told not long ago."""

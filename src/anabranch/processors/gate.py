@@ -100,7 +100,7 @@ class GateProcessor:
             observations += len(made)
             self._alert(event, plan, clean, counts, out)
             for unit, value in made:
-                out.send("observations", unit.encode(), value, (), event.time)
+                out.send("observations", unit.encode(), value, event.trace, event.time)
         for name, n in (
             ("telemetry", len(records)),
             ("observations", observations),
@@ -179,7 +179,8 @@ class GateProcessor:
             if plan.minimum_sample > 1:
                 counts.anomalies.append(alert)
             else:
-                out.send("alerts", event.data.name.encode(), self._encode(alert), (), event.time)
+                key, value = event.data.name.encode(), self._encode(alert)
+                out.send("alerts", key, value, event.trace, event.time)
 
 
 class _Counts:

@@ -28,6 +28,8 @@ from anabranch.errors import (
 from anabranch.events.decoding import Context
 from anabranch.events.models import Claim, ContextData
 from anabranch.events.problems import explain
+from anabranch.events.records import Headers
+from anabranch.events.tracing import NO_TRACE, trace_of
 from anabranch.processors.assignments import Target, Writer
 from anabranch.processors.protocol import Outputs, Record, State
 from anabranch.specs.explain import nearest
@@ -121,14 +123,20 @@ class Keeper:
                     continue
                 claim = _read(record)
                 store = StateAssignmentStore(state, claim.time // DAY)
-                self._step(claim, store, writer, out)
+                trace = trace_of(dict(record.headers)) if record.headers else NO_TRACE
+                self._step(claim, trace, store, writer, out)
                 latest = max(latest, claim.time)
             except InvalidEventError as error:
                 out.dead_letter(record, error)
         self._sweep(state, min(latest, now) // DAY, out)
 
     def _step(
-        self, claim: Claim, store: StateAssignmentStore, writer: Writer, out: Outputs
+        self,
+        claim: Claim,
+        trace: Headers,
+        store: StateAssignmentStore,
+        writer: Writer,
+        out: Outputs,
     ) -> None:
         target = self._target(claim.experiment, claim.version)
         spec = target.plan.spec
@@ -146,13 +154,13 @@ class Keeper:
                 held = held or claim.variant
                 store.remember(run, claim.unit, held)
             if other is not None and claim.held is None:
-                writer.claim(msgspec.structs.replace(claim, step="note", variant=held))
+                writer.claim(msgspec.structs.replace(claim, step="note", variant=held), trace)
             if held != claim.variant:
                 out.count("kept_assignments")
-            writer.write(_context(claim), (target,), (_evaluation(claim, target, held),))
+            writer.write(_context(claim, trace), (target,), (_evaluation(claim, target, held),))
         elif claim.step == "look":
             held = store.held(run, other or claim.unit, among)
-            writer.claim(msgspec.structs.replace(claim, step="settle", held=held))
+            writer.claim(msgspec.structs.replace(claim, step="settle", held=held), trace)
         elif store.held(run, other or claim.unit, among) is None:
             store.remember(run, other or claim.unit, claim.variant)
 
@@ -206,10 +214,10 @@ def _read(record: Record) -> Claim:
     return claim
 
 
-def _context(claim: Claim) -> Context:
+def _context(claim: Claim, trace: Headers) -> Context:
     """As much of the context as its outputs tell of."""
     data = ContextData(experiment=claim.experiment, exposure=claim.exposure)
-    return Context(claim.id, claim.source, claim.time, data, claim.version)
+    return Context(claim.id, claim.source, claim.time, data, claim.version, trace)
 
 
 def _evaluation(claim: Claim, target: Target, held: str) -> Evaluation:
