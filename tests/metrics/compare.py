@@ -26,7 +26,8 @@ def check_results(results, expected, spec):
 
 
 def _check_arm(metric, arm, figures):
-    converted, events, total, *_ = figures or [0] * 12
+    converted, events, total, *_, excluded = figures or [0] * 13
+    assert arm.get("excluded", 0) == excluded
     beside = figures[7] if figures else 0
     if metric["aggregation"] == "unique":
         total = converted
@@ -45,8 +46,9 @@ def _check_comparisons(spec, metric, results, expected):
     """Every comparison is what the moments of a batch recomputation give."""
     units = {arm["id"]: arm["units"] for arm in results["variants"]}
     arms = {
-        arm: (count, Moments(*expected["metrics"].get((arm, spec.name), ())))
+        arm: (count - moments.excluded, moments)
         for arm, count in units.items()
+        for moments in (Moments(*expected["metrics"].get((arm, spec.name), ())),)
     }
     for comparison in metric["comparisons"]:
         found = contrast(

@@ -56,6 +56,7 @@ class Metric:
     cross: Fraction = Fraction(0)
     pairs: Counter[str] = field(default_factory=Counter)
     others: Counter[str] = field(default_factory=Counter)
+    excluded: int = 0
 
     def take(
         self, metric: SuccessMetric, counted: list[tuple[int, Any]], second: list[tuple[int, Any]]
@@ -106,6 +107,7 @@ class Metric:
             self.cross,
             dict(self.pairs),
             dict(self.others),
+            self.excluded,
         )
 
 
@@ -154,14 +156,11 @@ def recompute(
                     last = [(times[-1], 1)]
                     _into_windows(windows, window_sums, sizes, variant, metric, last, [])
                 continue
+            if metric.exclude_prior and _counted(did, metric.telemetry_event, prop, 0, first):
+                metrics[variant, metric.name].excluded += 1
+                continue
             counted = _counted(did, metric.telemetry_event, prop, begin, end)
-            second = []
-            if metric.denominator:
-                over = metric.denominator
-                second = _counted(did, over.telemetry_event, over.property, begin, end)
-            if metric.covariate:
-                start = first - metric.covariate.window * 1000
-                second = _counted(did, metric.telemetry_event, prop, start, min(first, closed))
+            second = _second(did, metric, prop, (begin, end), min(first, closed), first)
             if not counted and not second:
                 continue
             metrics[variant, metric.name].take(metric, counted, second)
@@ -191,6 +190,24 @@ def _counted(
         if e.event == ref.key and start <= e.time < end and value is not None:
             found.append((e.time, value))
     return found
+
+
+def _second(
+    did: Iterable[Did],
+    metric: SuccessMetric,
+    prop: str | None,
+    within: tuple[float, float],
+    until: float,
+    first: int,
+) -> list[tuple[int, Any]]:
+    """What the unit's second total is of: a ratio's denominator, or what it did before."""
+    if metric.denominator:
+        over = metric.denominator
+        return _counted(did, over.telemetry_event, over.property, *within)
+    if metric.covariate:
+        start = first - metric.covariate.window * 1000
+        return _counted(did, metric.telemetry_event, prop, start, until)
+    return []
 
 
 def _worth(metric: SuccessMetric, values: list[Fraction]) -> Fraction:

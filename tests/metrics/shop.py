@@ -124,6 +124,28 @@ BANNER = ExperimentSpec.model_validate(
                 "covariate": {"window": 60},
             },
             {
+                "name": "first orders",
+                "telemetryEvent": ORDER,
+                "aggregation": "count",
+                "window": 250,
+                "excludePrior": True,
+            },
+            {
+                "name": "first revenue",
+                "telemetryEvent": ORDER,
+                "aggregation": "sum",
+                "property": "amount",
+                "winsorize": {"upper": 1000},
+                "after": 20,
+                "excludePrior": True,
+            },
+            {
+                "name": "first buyers",
+                "telemetryEvent": ORDER,
+                "aggregation": "unique",
+                "excludePrior": True,
+            },
+            {
                 "name": "came back",
                 "telemetryEvent": VIEW,
                 "aggregation": "unique",

@@ -109,6 +109,7 @@ class Total:
                     Fraction(m.cross),
                     m.pairs,
                     m.others,
+                    m.excluded,
                 )
                 for name, m in self.moments.items()
                 if m
@@ -199,6 +200,48 @@ def test_a_crossover_leaves_all_arms_and_is_counted_in_each_it_saw(arrival):
     assert {k: v for k, v in found.items() if k not in {"crossovers", "as_of"}} == {
         k: v for k, v in alone.items() if k not in {"crossovers", "as_of"}
     }
+
+
+def banner(at, variant="on", unit="user:1", version="2.1.0"):
+    return Shown("banner", variant, unit, T + at * 1000, version)
+
+
+def first_orders(world, variant="on"):
+    """Converted, events and units left out of the metric "first orders"."""
+    figures = world.of("banner@2.1.0")["metrics"].get((variant, "first orders"), [0] * 13)
+    return figures[0], figures[1], figures[12]
+
+
+@pytest.mark.parametrize("arrival", list(permutations([banner(0), order(1, -1), order(2, 5)])))
+def test_who_ordered_before_is_left_out_of_a_metric_that_says_so(arrival):
+    world = World()
+    for event in arrival:
+        world.batch(event)
+    assert first_orders(world) == (0, 0, 1)
+    assert world.of("banner@2.1.0")["units"] == {"on": 1}, "the run has the unit all the same"
+    assert world.of("banner@2.1.0")["metrics"]["on", "orders"][:2] == (1, 1), "as other metrics"
+    assert ("units", 60_000, T, "on", "first orders") not in world.of("banner@2.1.0")["windows"]
+
+
+def test_a_first_exposure_that_moves_before_the_order_takes_the_unit_in_again():
+    world = World().batch(banner(10), order(1, 5), order(2, 15))
+    assert first_orders(world) == (0, 0, 1)
+    world.batch(banner(7))
+    assert first_orders(world) == (0, 0, 1)
+    world.batch(banner(5))
+    assert first_orders(world) == (1, 2, 0)
+
+
+def test_a_unit_that_was_left_out_and_crosses_over_is_left_out_no_more():
+    world = World().batch(banner(0), order(1, -1)).batch(banner(5, "off"))
+    assert first_orders(world) == first_orders(world, "off") == (0, 0, 0)
+    assert world.of("banner@2.1.0")["crossovers"] == {"on": 1, "off": 1}
+
+
+def test_what_the_ledger_forgets_keeps_the_unit_out():
+    world = World(LedgerSettings(most=2)).batch(banner(0), order(1, -1))
+    world.batch(*(order(n, n) for n in range(2, 12)))
+    assert first_orders(world) == (0, 0, 1)
 
 
 def test_a_unit_with_several_orders_in_a_window_is_one_unit_of_it():

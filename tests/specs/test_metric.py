@@ -36,6 +36,11 @@ def test_durations_and_bounds():
         ({**COUNT, "denominator": {"telemetryEvent": VIEW}}, "denominator: has no use in count"),
         ({**RATIO, "winsorize": {"upper": 5}}, "winsorize: does not fit ratio"),
         ({**RATIO, "covariate": {"window": "1d"}}, "covariate: does not fit ratio"),
+        ({**RATIO, "excludePrior": True}, "excludePrior: does not fit ratio"),
+        (
+            {**COUNT, "excludePrior": True, "covariate": {"window": 60}},
+            "excludePrior: has no use beside a covariate",
+        ),
         ({**COUNT, "winsorize": {}}, "winsorize: has neither bound"),
         ({**COUNT, "winsorize": {"lower": 1}}, "winsorize.lower: is 1"),
         ({**COUNT, "winsorize": {"upper": -1}}, "winsorize.upper: is -1"),

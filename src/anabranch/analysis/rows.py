@@ -68,6 +68,7 @@ def figure_rows(runs: Iterable[Results]) -> list[Row]:
             "steps": arm.steps,
             **_bounds("mean", arm.interval),
             "probability_best": arm.probability_best,
+            "excluded": None if arm.excluded is msgspec.UNSET else arm.excluded,
         }
         for results in runs
         for metric in results.metrics

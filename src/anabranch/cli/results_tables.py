@@ -127,7 +127,16 @@ def _metric(metric: MetricResult, control: str, width: int) -> Iterator[Renderab
             *_comparison(comparisons.get(arm.id), scale if drawn else None, once=once),
         )
     yield comparing
+    yield from _excluded(metric)
     yield from _adjustments(metric, comparisons)
+
+
+def _excluded(metric: MetricResult) -> Iterator[RenderableType]:
+    """Who the metric leaves out, where it leaves anybody out."""
+    told = {arm.id: arm.excluded for arm in metric.variants if arm.excluded is not msgspec.UNSET}
+    if told:
+        of_arms = ", ".join(f"{arm} {n:,}" for arm, n in told.items())
+        yield _marked(f"[dim]left out, for they did it before their exposure: {of_arms}[/]")
 
 
 def _adjustments(

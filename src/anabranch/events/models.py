@@ -137,6 +137,7 @@ class MetricDelta(_Wire):
         cross: Exact decimal: change of the sum over units of the product of both totals.
         pairs: Of quantiles over events: bin to pairs of a unit's events of which it is the higher.
         others: Of quantiles over events: bin to how many others its events' units have.
+        excluded: Units left out of the metric, for what they did before their first exposure.
     """
 
     converted: int = 0
@@ -151,6 +152,7 @@ class MetricDelta(_Wire):
     cross: str = "0"
     pairs: dict[str, int] = {}
     others: dict[str, int] = {}
+    excluded: int = 0
 
 
 class VariantDelta(_Wire):
@@ -201,7 +203,7 @@ class Delta(_Wire):
         watermark: That partition's watermark, milliseconds since the epoch.
         as_of: Greatest event time counted in it.
         format: Layout of this structure, raised when it changes. 2 has second totals or bounds,
-            and 3 pairs of events, which a reader of less would leave out.
+            3 pairs of events, and 4 units left out, which a reader of less would miss.
     """
 
     experiment: str
@@ -312,6 +314,9 @@ class MetricVariantResult(_Wire):
     ``value`` is the aggregation's own value (a quantile, a mean, a count); null without data.
 
     Attributes:
+        units: Units of the arm, less those that are ``excluded``.
+        excluded: Units left out of the metric, for what they did before their first exposure. There
+            where the metric leaves such units out.
         mean: Of a winsorized metric, of the units' totals within their bounds.
         denominator: Of a ratio: what ``sum`` is over. Not there for others.
         steps: Of a funnel: the units that took each step, in order. Not there for others.
@@ -334,6 +339,7 @@ class MetricVariantResult(_Wire):
     steps: list[int] | None = None
     interval: Bounds | None = None
     probability_best: float | None = None
+    excluded: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class Adjustment(_Wire, omit_defaults=False):

@@ -18,6 +18,9 @@ A unit's record, as it lies in state, where a run has a fourth entry only once i
 What a total is says :mod:`~anabranch.metrics.totals`. Totals are kept beside the ledger, since they
 outlive what the ledger forgets.
 
+Where a metric leaves out units that had its event before their first exposure, such a unit has no
+total of it, see :mod:`~anabranch.metrics.prior`.
+
 A covariate is the same rule turned back: what the unit did before its first exposure, no longer
 before than the covariate's window.
 """
@@ -32,6 +35,7 @@ from anabranch.metrics.changes import Cell, RunChanges
 from anabranch.metrics.exact import Exact, add, decimal
 from anabranch.metrics.ledger import IDENTITY_BITS, Ledger, LedgerSettings, Values
 from anabranch.metrics.plan import NEVER, Counting, EventPlan, Measure, RunPlan, events_of
+from anabranch.metrics.prior import exclude, excluded, leave, readmit
 from anabranch.metrics.totals import bin_name, completed, count, count_plain, retract, walk
 from anabranch.metrics.windows import window_bounds, window_start
 
@@ -83,6 +87,7 @@ class Unit:
             self._saw_earlier_observations(plan, changes)
             changes.variants[variant].units += 1
             self._count_exposure(changes, variant, time, 1)
+            self._exclude_known(plan, run, changes)
             self._move(plan, run, None, changes)
             self._close_older(plan, time)
             return True
@@ -102,6 +107,7 @@ class Unit:
         if len(variants) == 1:
             self._count_exposure(changes, variant, first, -1)
             self._count_exposure(changes, variant, time, 1)
+            readmit(run[2], changes.variants[variant], time)
             self._move(plan, run, (first, _closed(run)), changes)
         self._close_older(plan, time)
         return True
@@ -135,6 +141,7 @@ class Unit:
         of_variant.units -= 1
         of_variant.crossovers += 1
         self._count_exposure(changes, variant, first, -1)
+        leave(totals, of_variant)
         retract(totals, of_variant, plan.measures)
         for measure in plan.measures:
             if measure.name not in totals:
@@ -152,7 +159,10 @@ class Unit:
         if self._ledger is None:
             return
         new, (variant,), totals = run[:3]
+        left_out = excluded(totals)
         for measure in plan.measures:
+            if measure.name in left_out:
+                continue
             if measure.steps:
                 self._walk(measure, run, variant, changes)
                 continue
@@ -170,6 +180,28 @@ class Unit:
                 for _, value in entries:
                     count(totals, of_variant, measure, value, sign)
             self._shift_windows(measure, variant, before, now, changes)
+
+    def _exclude_known(self, plan: RunPlan, run: list[Any], changes: RunChanges) -> None:
+        """Of a unit just exposed: the metrics that it is left out of."""
+        if self._ledger is None or not plan.excluding:
+            return
+        for measure in plan.measures:
+            if measure.exclude_prior:
+                did = self._ledger.of(measure.event, measure.property)
+                if did and did[0][0] < run[0]:
+                    self._exclude(measure, run, did[0][0], changes)
+
+    def _exclude(self, measure: Measure, run: list[Any], time: int, changes: RunChanges) -> None:
+        """The unit had the metric's event at that time, before its first exposure."""
+        first, (variant,), totals = run[:3]
+        of_variant = changes.variants[variant]
+        if not exclude(totals, of_variant, measure.name, time):
+            return
+        total = totals.pop(measure.name, None)
+        if total is not None:
+            retract({measure.name: total}, of_variant, [measure])
+            counted = self._within(measure, _span(measure, first, _closed(run)))
+            self._shift_windows(measure, variant, counted, [], changes)
 
     def _walk(
         self,
@@ -312,7 +344,7 @@ class Unit:
             if (
                 len(run[1]) == 1
                 and time >= run[0] - plan.back_ms
-                and (len(run) == 3 or time < run[3])
+                and (len(run) == 3 or time < run[3] or time < run[0])
             ):
                 self._add(ledger, run, counts, plan.name, time, values, changes)
         ledger.insert(identity, time, arrival, plan.name, values)
@@ -356,6 +388,11 @@ class Unit:
                 continue
             start, end = _span(measure, first, closed)
             prop = measure.property
+            if measure.exclude_prior:
+                if since < 0 and (prop is None or prop in values):
+                    self._exclude(measure, run, time, changes)
+                if measure.name in excluded(totals):
+                    continue
             if not start <= time < end or (prop is not None and prop not in values):
                 continue
             value = 1 if prop is None else values[prop]

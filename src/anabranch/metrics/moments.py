@@ -27,6 +27,7 @@ class Moments:
         cross: Sum over units of the product of both totals.
         pairs: Of quantiles over events, see :mod:`~anabranch.metrics.pairs`.
         others: Likewise.
+        excluded: Units left out of the metric, for what they did before their first exposure.
     """
 
     __slots__ = (
@@ -38,6 +39,7 @@ class Moments:
         "cross",
         "event_squares",
         "events",
+        "excluded",
         "others",
         "pairs",
         "sum",
@@ -58,6 +60,7 @@ class Moments:
         cross: Exact = 0,
         pairs: dict[str, int] | None = None,
         others: dict[str, int] | None = None,
+        excluded: int = 0,
     ) -> None:
         self.converted = converted
         self.events = events
@@ -71,11 +74,13 @@ class Moments:
         self.cross = cross
         self.pairs: dict[str, int] = {} if pairs is None else pairs
         self.others: dict[str, int] = {} if others is None else others
+        self.excluded = excluded
 
     def add(self, other: Moments) -> None:
         """Take a change in, in place."""
         self.converted += other.converted
         self.events += other.events
+        self.excluded += other.excluded
         self.sum = EXACT.add(self.sum, other.sum)
         self.sum_squares = EXACT.add(self.sum_squares, other.sum_squares)
         self.event_squares = EXACT.add(self.event_squares, other.event_squares)
@@ -106,6 +111,7 @@ class Moments:
             or self.bins
             or self.others
             or self.pairs
+            or self.excluded
             or self.extended
         )
 
@@ -133,8 +139,9 @@ class Moments:
             self.bins,
             *(
                 map(text, (self.capped, self.beside, self.beside_squares, self.cross))
-                if self.extended or self.others or self.pairs
+                if self.extended or self.others or self.pairs or self.excluded
                 else ()
             ),
-            *((self.pairs, self.others) if self.others or self.pairs else ()),
+            *((self.pairs, self.others) if self.others or self.pairs or self.excluded else ()),
+            *((self.excluded,) if self.excluded else ()),
         ]

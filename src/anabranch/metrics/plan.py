@@ -74,6 +74,7 @@ class Measure:
         beside: Name of the measure whose total is kept beside this one's.
         main: Of such a measure, the one that it is beside.
         back_ms: Of a covariate, how long before first exposure an event counts, instead of after.
+        exclude_prior: Whether a unit that had the event before its first exposure is left out.
     """
 
     name: str
@@ -89,6 +90,7 @@ class Measure:
     back_ms: int | None = None
     after_ms: int = 0
     steps: tuple[str, ...] = ()
+    exclude_prior: bool = False
     until_ms: int = field(init=False)
     plain: bool = field(init=False)
 
@@ -101,6 +103,7 @@ class Measure:
             self.main,
             self.back_ms,
             self.per_unit,
+            self.exclude_prior,
         )
         object.__setattr__(self, "until_ms", until)
         object.__setattr__(self, "plain", not any(beyond_its_own))
@@ -138,6 +141,11 @@ class RunPlan:
         """Whether some metric is a quantile over events."""
         return any(measure.sketched for measure in self.measures)
 
+    @property
+    def excluding(self) -> bool:
+        """Whether some metric leaves units out for what they did before."""
+        return any(measure.exclude_prior for measure in self.measures)
+
 
 @dataclass(slots=True)
 class Counting:
@@ -161,7 +169,7 @@ class EventPlan:
         name: ``name@version``.
         properties: Properties that some metric adds up.
         runs: Run key to what of the run counts this event.
-        back_ms: How long before first exposure some run's covariate looks back.
+        back_ms: How long before first exposure some run's covariate or exclusion looks back.
     """
 
     name: str
@@ -204,7 +212,8 @@ class Plan:
         name, _, version = event.rpartition("@")
         plan = self._events.setdefault((name, version), EventPlan(event))
         plan.runs.setdefault(run, Counting()).add(measure)
-        plan.back_ms = max(plan.back_ms, measure.back_ms or 0)
+        back = NEVER if measure.exclude_prior else measure.back_ms or 0
+        plan.back_ms = max(plan.back_ms, back)
         if measure.property is not None and measure.property not in plan.properties:
             plan.properties = (*plan.properties, measure.property)
 
@@ -263,6 +272,7 @@ def _measures(metric: SuccessMetric, catalog: Catalog) -> list[Measure]:
         beside=beside if over or covariate else None,
         after_ms=after,
         steps=(event, *map(_event, metric.steps)) if metric.steps else (),
+        exclude_prior=metric.exclude_prior,
     )
     if covariate is not None:
         back = covariate.window * SECOND

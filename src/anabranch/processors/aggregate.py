@@ -52,7 +52,7 @@ from anabranch.specs import Catalog, ExperimentSpec
 
 __all__ = ["AggregateProcessor"]
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 """The newest layout of deltas that is read here."""
 
 _TASK: Final = b"m|task"
@@ -464,4 +464,5 @@ def _moments(delta: MetricDelta) -> Moments:
         from_text(delta.cross),
         dict(delta.pairs),
         dict(delta.others),
+        delta.excluded,
     )

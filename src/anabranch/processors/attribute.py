@@ -404,6 +404,7 @@ def _deltas(
                 cross=text(moments.cross),
                 pairs=moments.pairs,
                 others=moments.others,
+                excluded=moments.excluded,
             )
             for metric, moments in of_variant.moments.items()
             if moments
@@ -464,5 +465,5 @@ def _delta(run: RunPlan, partition: int, reached: int, as_of: int) -> Delta:
         source=partition,
         watermark=reached,
         as_of=as_of,
-        format=3 if run.paired else 2 if run.extended else 1,
+        format=4 if run.excluding else 3 if run.paired else 2 if run.extended else 1,
     )

@@ -90,7 +90,9 @@ def results(spec: ExperimentSpec, arms: Mapping[str, Arm], as_of: int) -> Result
 def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> MetricResult:
     nothing = Moments()
     measured = {
-        variant: (arm.units, arm.moments.get(metric.name, nothing)) for variant, arm in arms.items()
+        variant: (arm.units - found.excluded, found)
+        for variant, arm in arms.items()
+        for found in (arm.moments.get(metric.name, nothing),)
     }
     probabilities = best(
         metric.aggregation,
@@ -114,6 +116,7 @@ def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> Met
                     per_unit=metric.per == "unit",
                 ),
                 likely.get(variant),
+                moments.excluded if metric.exclude_prior else msgspec.UNSET,
             )
             for variant, (units, moments) in measured.items()
         ],
@@ -127,7 +130,10 @@ def _metric(metric: SuccessMetric, arms: Mapping[str, Arm], control: str) -> Met
 
 
 def _variant(
-    variant: str, figures: ArmFigures, probability_best: float | None
+    variant: str,
+    figures: ArmFigures,
+    probability_best: float | None,
+    excluded: int | msgspec.UnsetType,
 ) -> MetricVariantResult:
     return MetricVariantResult(
         id=variant,
@@ -143,6 +149,7 @@ def _variant(
         steps=figures.steps,
         interval=_bounds(figures.interval),
         probability_best=probability_best,
+        excluded=excluded,
     )
 
 

@@ -111,6 +111,9 @@ class SuccessMetric(SpecModel):
     """Bounds of a unit's total; for count, sum and avg."""
     covariate: Covariate | None = None
     """Adjusts for what units did before; for count, sum, avg and unique."""
+    exclude_prior: bool = False
+    """Whether units that had the event before their first exposure are left out of the metric, as
+    far back as units are remembered; for count, sum, avg and unique. They are counted."""
     target: Amount | None = None
     """The value hoped for."""
     direction: Literal["increase", "decrease"] = "increase"
@@ -192,4 +195,19 @@ class SuccessMetric(SpecModel):
         ):
             if part is not None and self.aggregation not in fits:
                 raise wrong((name,), f"does not fit {self.aggregation}: it fits {', '.join(fits)}")
+        return self
+
+    @model_validator(mode="after")
+    def _prior_can_be_excluded(self) -> Self:
+        fits = ("count", "sum", "avg", "unique")
+        if self.exclude_prior and self.aggregation not in fits:
+            raise wrong(
+                ("excludePrior",), f"does not fit {self.aggregation}: it fits {', '.join(fits)}"
+            )
+        if self.exclude_prior and self.covariate is not None:
+            raise wrong(
+                ("excludePrior",),
+                "has no use beside a covariate: of the units that are left none did anything "
+                "before; leave one of them out",
+            )
         return self

@@ -84,7 +84,7 @@ function metricTable(metric, spec, variants) {
         "tr",
         { "data-key": variant.id },
         h("th", { scope: "row" }, variantName(variant), bestOf(arm)),
-        cell("Units", format.count(arm.units)),
+        cell("Units", format.count(arm.units), excludedOf(arm)),
         cell("Events", format.count(arm.events)),
         cell("Converted", format.count(arm.converted), hint(format.percent(arm.rate))),
         cell("Per unit", format.number(arm.mean), metric.aggregation === "ratio" ? null : meanInterval(arm)),
@@ -131,6 +131,12 @@ function metricTable(metric, spec, variants) {
 function bestOf({ probabilityBest }) {
   if (probabilityBest === undefined || probabilityBest === null) return null;
   return why("best", null, hint(`${format.probability(probabilityBest)} to be best`));
+}
+
+/** How many units the metric leaves out, for what they did before their exposure. */
+function excludedOf({ excluded }) {
+  if (excluded === undefined) return null;
+  return why("excluded", null, hint(`${format.count(excluded)} left out: did it before`));
 }
 
 function meanInterval({ interval }) {

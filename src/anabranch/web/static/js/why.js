@@ -29,6 +29,14 @@ export const TOPICS = {
     source: null,
     anchor: "difference-and-lift",
   },
+  excluded: {
+    title: "Units left out of a metric",
+    says: "The metric says excludePrior: units that had its event before their first exposure are left out of it, since they cannot be won any more. The run's units and its other metrics are of all units.",
+    formula: ["units = units of the arm \u2212 units left out"],
+    holds: "By event time, whichever record arrives first. What was done before the exposure depends on no variant, so leaving those units out favours no arm.",
+    source: null,
+    anchor: "difference-and-lift",
+  },
   chiSquare: {
     title: "Sample ratio at the planned end",
     says: "Whether units arrived in the shares that the split promises, looked at once.",
