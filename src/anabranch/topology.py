@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from anabranch.engine import Stage
 from anabranch.engine.stage import in_memory
 from anabranch.engine.store import Store
+from anabranch.engine.tracing import NO_SPANS, Spans
 from anabranch.errors import TopologyError
 from anabranch.processors.protocol import Processor
 
@@ -228,6 +229,7 @@ def make_stage(
     cache_size: int = 100_000,
     catch_up: Callable[[], Awaitable[None]] | None = None,
     make_store: Callable[[int], Store] | None = None,
+    spans: Spans = NO_SPANS,
 ) -> Stage:
     """The engine's stage of a shape; only stages that gather results linger.
 
@@ -245,6 +247,7 @@ def make_stage(
         in_step=shape.in_step,
         make_store=make_store or in_memory,
         state_format=shape.state_format,
+        spans=spans,
     )
 
 

@@ -15,17 +15,22 @@ from anabranch.runtime import (
     guard_experiments,
     kafka_worker,
 )
+from anabranch.runtime.tracing import Tracing
 from anabranch.settings import load_settings
 from anabranch.specs import Catalog
 
 
 @asynccontextmanager
-async def running(request, catalog: Catalog, **settings) -> AsyncIterator[Pipeline]:
+async def running(
+    request, catalog: Catalog, *, tracing: Tracing | None = None, **settings
+) -> AsyncIterator[Pipeline]:
     """All four stages, following the specs topic, on the runtime that the test asks for."""
     live = LiveCatalog(catalog)
+    tracing = tracing or Tracing()
     if request.param == "embedded":
         chosen = load_settings(prefix="t", **settings)
-        async with EmbeddedPipeline(build_stages(live, chosen), chosen, live=live) as pipeline:
+        stages = build_stages(live, chosen, spans=tracing.spans(chosen))
+        async with EmbeddedPipeline(stages, chosen, live=live) as pipeline:
             yield pipeline
         return
     chosen = load_settings(
@@ -36,7 +41,7 @@ async def running(request, catalog: Catalog, **settings) -> AsyncIterator[Pipeli
     )
     async with KafkaPipeline(chosen) as pipeline:
         await pipeline.create_topics()
-        worker = kafka_worker(build_stages(live, chosen), chosen)
+        worker = kafka_worker(build_stages(live, chosen, spans=tracing.spans(chosen)), chosen)
         live.on_change(worker.renew)
         async with follow_specs(live, chosen), guard_experiments(live, chosen):
             await worker.start()

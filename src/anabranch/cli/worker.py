@@ -14,6 +14,7 @@ import typer
 from anabranch.cli import options
 from anabranch.cli.serving import until_told_to_stop
 from anabranch.cli.specs import checked_catalog
+from anabranch.engine import Stage
 from anabranch.engine.kafka import KafkaWorker, Topics
 from anabranch.errors import SettingsError, StateFormatError, TopologyError
 from anabranch.runtime import (
@@ -26,6 +27,7 @@ from anabranch.runtime import (
 )
 from anabranch.runtime.kafka import topic_settings
 from anabranch.runtime.process import settle
+from anabranch.runtime.tracing import tracing
 from anabranch.settings import Settings, load_settings
 from anabranch.topology import Names, StageShape, choose_stages, topics_of
 from anabranch.web.health import health_app
@@ -62,7 +64,19 @@ async def _work(
 ) -> None:
     live = LiveCatalog(None if settings.specs is None else checked_catalog(settings.specs))
     await _topics_there(settings, shapes, create=create)
-    running = kafka_worker(build_stages(live, settings, shapes), settings)
+    async with tracing("anabranch-worker") as traces:
+        stages = build_stages(live, settings, shapes, spans=traces.spans(settings))
+        await _run(live, stages, settings, shapes, health)
+
+
+async def _run(
+    live: LiveCatalog,
+    stages: list[Stage],
+    settings: Settings,
+    shapes: list[StageShape],
+    health: str | None,
+) -> None:
+    running = kafka_worker(stages, settings)
     live.on_change(running.renew)
     names = ", ".join(shape.name for shape in shapes)
     async with follow_specs(live, settings), _guarding(live, settings, shapes):

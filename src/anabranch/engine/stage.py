@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from anabranch.engine.breaker import BreakerSettings
 from anabranch.engine.state import MemoryStore
 from anabranch.engine.store import Store
+from anabranch.engine.tracing import NO_SPANS, Spans
 from anabranch.processors.protocol import Processor
 
 DEAD_LETTER_SUFFIX = ".dlq"
@@ -41,6 +42,7 @@ class Stage:
             :mod:`anabranch.engine.ordering`.
         make_store: Partition to the store of its state; called each time a task opens.
         state_format: Layout of the state's values, see :mod:`anabranch.engine.formats`.
+        spans: Told of every batch, see :mod:`anabranch.engine.tracing`.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Stage:
     in_step: bool = False
     make_store: Callable[[int], Store] = in_memory
     state_format: int = 1
+    spans: Spans = NO_SPANS
 
     @property
     def dead_letters(self) -> tuple[str, ...]:

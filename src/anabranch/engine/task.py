@@ -17,6 +17,7 @@ from anabranch.engine.stage import Stage, TaskSettings
 from anabranch.engine.state import BatchState, Changes, LruCache, MemoryStore
 from anabranch.engine.stats import TaskStats
 from anabranch.engine.store import Store
+from anabranch.engine.tracing import BatchSpan
 from anabranch.errors import (
     FencedError,
     KafkaAccessError,
@@ -258,14 +259,31 @@ class Task:
         if self._stale:
             self._make_processor()
         batch, rest = split(polled, self._limit, in_step=self.stage.in_step)
+        span = self.stage.spans.begin(self.stage.name, self.partition, batch)
+        try:
+            await self._attempt(polled, batch, rest, span)
+        except BaseException as error:
+            span.failed(error)
+            raise
+        finally:
+            span.end()
+
+    async def _attempt(
+        self,
+        polled: dict[str, Sequence[Record]],
+        batch: dict[str, Sequence[Record]],
+        rest: dict[str, Sequence[Record]] | None,
+        span: BatchSpan,
+    ) -> None:
         outbox = Outbox(self._logical)
         state = BatchState(self._store)
         began = time.perf_counter()
         try:
             try:
-                await self._process(batch, state, outbox)
+                await self._process(span.records, state, outbox)
                 changes = self._mark(state.seal())
                 processed = time.perf_counter()
+                span.processed()
             except Exception as error:
                 raise ProcessingError(f"{type(error).__name__}: {error}") from error
             if await self._outdated(outbox):
@@ -274,15 +292,18 @@ class Task:
                 return
             if self._breaker.refuses(count(batch), outbox.dead):
                 self._held = polled
+                span.end()
                 await self._pause(batch, outbox)
                 return
             position = await self._port.commit(outbox, changes, positions(batch))
         except ProcessingError as error:
             self._cache.drop()
             self._held = polled
-            cause = error.__cause__
-            await self._isolate(batch, rest, cause if isinstance(cause, Exception) else error)
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            span.failed(cause)
+            await self._isolate(batch, rest, cause)
             return
+        span.committed(outbox.dead)
         if changes:
             self._store.apply(changes, position)
             self._marked = True

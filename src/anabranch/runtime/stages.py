@@ -12,6 +12,7 @@ from anabranch.engine import Stage, TaskSettings
 from anabranch.engine.breaker import BreakerSettings
 from anabranch.engine.disk import DiskStore
 from anabranch.engine.store import Store
+from anabranch.engine.tracing import NO_SPANS, Spans
 from anabranch.events.cloudevents import Limits
 from anabranch.metrics.ledger import LedgerSettings
 from anabranch.metrics.retention import RetentionSettings
@@ -36,6 +37,7 @@ def build_stages(
     shapes: Sequence[StageShape] = STAGES,
     *,
     policy_checker: PolicyChecker | None = None,
+    spans: Spans = NO_SPANS,
 ) -> list[Stage]:
     """Stages ready to run.
 
@@ -45,6 +47,7 @@ def build_stages(
         shapes: Which stages; all when not given.
         policy_checker: Decides the policies of targeting rules; the catalog's own PolicySpecs do
             when not given.
+        spans: Told of every batch.
     """
     live = specs if isinstance(specs, LiveCatalog) else LiveCatalog(specs)
     makers = _makers(live, settings, policy_checker)
@@ -56,6 +59,7 @@ def build_stages(
             cache_size=settings.exposure_cache,
             catch_up=live.catch_up if live is specs else None,
             make_store=_store_maker(shape, settings),
+            spans=spans,
         )
         for shape in shapes
     ]
