@@ -14,14 +14,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tests.proof import plots
-from tests.proof.cases import LIMITS, NOTHING_TO_FIND, SOMETHING_TO_FIND, SPLITS, Counting
+from tests.proof.cases import (
+    LIFTED,
+    LIMITS,
+    NOTHING_TO_FIND,
+    RANKS,
+    SOMETHING_TO_FIND,
+    SPLITS,
+    Counting,
+    Ranking,
+    Watching,
+)
 from tests.proof.report import as_json, show
-from tests.proof.trial import CERTAINTY, Trial, counting, watching
+from tests.proof.trial import CERTAINTY, Advance, Trial, counting, ranking, watching
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
-    cases = [*NOTHING_TO_FIND, *SOMETHING_TO_FIND, *SPLITS, *LIMITS]
+    cases = [*NOTHING_TO_FIND, *SOMETHING_TO_FIND, *LIFTED, *RANKS, *SPLITS, *LIMITS]
     if options.only:
         cases = [case for case in cases if options.only in case.name]
         if not cases:
@@ -42,8 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
 
         for case in cases:
             progress.update(whole, description=case.name)
-            run = counting if isinstance(case, Counting) else watching
-            trials.append(run(case, options.streams, options.seed, advance))  # type: ignore[operator]
+            trials.append(_try(case, options.streams, options.seed, advance))
     if options.plots:
         plots.draw(options.plots, trials)
     holds = all(trial.holds for trial in trials)
@@ -66,6 +75,14 @@ def main(arguments: list[str] | None = None) -> int:
             else f"every bound holds, in {options.streams:,} streams of each kind"
         )
     return 0 if holds else 1
+
+
+def _try(case: Watching | Ranking | Counting, streams: int, seed: int, advance: Advance) -> Trial:
+    if isinstance(case, Counting):
+        return counting(case, streams, seed, advance)
+    if isinstance(case, Ranking):
+        return ranking(case, streams, seed, advance)
+    return watching(case, streams, seed, advance)
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:

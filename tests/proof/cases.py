@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from anabranch.metrics.power import units_per_arm
+from tests.proof.ranks import OverEvents, OverUnits, Ranks
 from tests.proof.streams import (
     Arrivals,
     Converts,
@@ -34,7 +35,7 @@ class Watching:
         truth: The true difference of means; 0 is nothing to find.
         planned: Units of both arms with which the fixed test would find it, at 80 % power.
         bounded: Whether the sequential interval promises its error here; else it is a known limit.
-        estimate: What is compared: means, ratios, or means adjusted for a covariate.
+        estimate: What is compared: means, ratios, means adjusted for a covariate, or the lift.
     """
 
     name: str
@@ -43,6 +44,19 @@ class Watching:
     planned: int | None = None
     bounded: bool = True
     estimate: Estimate = "mean"
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Somebody watches a difference of quantiles."""
+
+    name: str
+    source: Ranks
+
+    @property
+    def truth(self) -> float:
+        """The true difference; 0 is nothing to find."""
+        return self.source.truth
 
 
 @dataclass(frozen=True)
@@ -102,7 +116,41 @@ NOTHING_TO_FIND: Final = (
     ),
     Watching("orders adjusted", Pairs(0.5, as_before, 80, 125), estimate="adjusted"),
     Watching("orders adjusted, split 10 : 90", Pairs(0.1, as_before, 80, 125), estimate="adjusted"),
+    Watching("lift where 10 % convert", _same(0.5, Converts(0.1)), estimate="lift"),
+    Watching("lift where 1 % convert, split 10 : 90", _same(0.1, Converts(0.01)), estimate="lift"),
+    Watching("lift of spend like Hillstrom's", _same(0.5, HILLSTROM), estimate="lift"),
     Watching("visits that go on", Visits(arriving=20, rate=0.5, looks=40, per_stream=4_000)),
+)
+
+LIFTED: Final = (
+    Watching(
+        "lift of 10 %, where 10 % convert",
+        Arrivals(0.5, Converts(0.11), Converts(0.1), LOOKS, BATCH),
+        truth=0.1,
+        estimate="lift",
+    ),
+    Watching(
+        "lift of 30 %, of spend like Hillstrom's",
+        Arrivals(
+            0.5,
+            Spends(HILLSTROM.buyers * 1.3, HILLSTROM.typical, HILLSTROM.sigma),
+            HILLSTROM,
+            LOOKS,
+            BATCH,
+        ),
+        truth=0.3,
+        estimate="lift",
+    ),
+)
+"""The interval of the lift has to hold the true lift, whatever that is."""
+
+RANKS: Final = (
+    Ranking("median of units", OverUnits(0.5)),
+    Ranking("p90 of units", OverUnits(0.9)),
+    Ranking("p90 of units, split 10 : 90", OverUnits(0.9, share=0.1)),
+    Ranking("p90 of events, units alike in theirs", OverEvents(0.9)),
+    Ranking("median of units, 10 % higher", OverUnits(0.5, factor=1.1)),
+    Ranking("p90 of units, 10 % higher", OverUnits(0.9, factor=1.1)),
 )
 
 _PLANNED_LOOKS: Final = 50

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tests.proof.cases import Counting, Watching
+from tests.proof.cases import Counting, Ranking, Watching
 from tests.proof.trial import Trial
 
 TIMES = (0.5, 1.0, 1.5, 2.0, 4.0)
@@ -18,8 +18,10 @@ TIMES = (0.5, 1.0, 1.5, 2.0, 4.0)
 def show(out: Console, trials: list[Trial]) -> None:
     """One table for each kind of case."""
     watched = [t for t in trials if isinstance(t.case, Watching)]
-    _show_errors(out, "Nothing to find", [t for t in watched if t.promised and not _effect(t)])
+    still = [t for t in trials if isinstance(t.case, Watching | Ranking) and not _effect(t)]
+    _show_errors(out, "Nothing to find", [t for t in still if t.promised and not t.case.truth])
     _show_power(out, [t for t in watched if _effect(t)])
+    _show_coverage(out, [t for t in still if t.promised and t.case.truth])
     counted = [t for t in trials if isinstance(t.case, Counting)]
     _show_errors(out, "Units come as promised", [t for t in counted if t.promised])
     _show_mismatches(out, [t for t in counted if not t.promised])
@@ -57,6 +59,22 @@ def _show_power(out: Console, trials: list[Trial]) -> None:
             f"{found['fixedAtPlanned']:.1%}",
             *(f"{found['sequentialBy'][f'{times:g}']:.1%}" for times in TIMES),
             "" if found["medianStop"] is None else f"{found['medianStop']:.2f} N",
+            f"{trial.error:.2%}",
+            f"{trial.limit:.2%}",
+            _verdict(trial),
+        )
+    _print(out, table, trials)
+
+
+def _show_coverage(out: Console, trials: list[Trial]) -> None:
+    table = _table(
+        "The truth is held", "fixed, found at the end", "found", "truth excluded", "at most", ""
+    )
+    for trial in trials:
+        table.add_row(
+            trial.case.name,
+            f"{trial.share(trial.fixed.at[-1]):.1%}",
+            f"{trial.share(trial.sequential.ever):.1%}",
             f"{trial.error:.2%}",
             f"{trial.limit:.2%}",
             _verdict(trial),
@@ -102,7 +120,7 @@ def as_json(trial: Trial) -> dict[str, Any]:
     case = trial.case
     found: dict[str, Any] = {
         "case": case.name,
-        "kind": "difference" if isinstance(case, Watching) else "split",
+        "kind": "split" if isinstance(case, Counting) else "difference",
         "streams": trial.streams,
         "looks": len(trial.units),
         "units": int(trial.units[-1]),
@@ -114,10 +132,10 @@ def as_json(trial: Trial) -> dict[str, Any]:
         "limit": trial.limit if trial.promised else None,
         "holds": trial.holds,
     }
-    if isinstance(case, Watching):
+    if not isinstance(case, Counting):
         found["truth"] = case.truth
-        if case.planned is not None:
-            found["power"] = power(trial)
+    if isinstance(case, Watching) and case.planned is not None:
+        found["power"] = power(trial)
     return found
 
 

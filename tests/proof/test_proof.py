@@ -1,18 +1,23 @@
 """A small part of the proof; ``make proof`` is the whole of it."""
 
 import json
+from collections import Counter
 from fractions import Fraction
+from itertools import combinations
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
 from anabranch.metrics.moments import Moments
+from anabranch.metrics.quantiles import EventQuantiles, UnitQuantiles
 from anabranch.metrics.results import contrast
 from anabranch.metrics.sample_ratio import sample_ratio, sequential_sample_ratio
+from anabranch.metrics.sketch import bin_of
 from tests.proof import watch
 from tests.proof.__main__ import main
-from tests.proof.cases import NOTHING_TO_FIND, SOMETHING_TO_FIND, SPLITS
+from tests.proof.cases import LIFTED, NOTHING_TO_FIND, RANKS, SOMETHING_TO_FIND, SPLITS
+from tests.proof.ranks import Bins, OverEvents, OverUnits
 from tests.proof.streams import (
     Arrivals,
     Converts,
@@ -43,7 +48,8 @@ def test_every_bound_holds(report):
     assert found["holds"]
     assert all(case["holds"] for case in found["cases"])
     promised = [case for case in found["cases"] if case["limit"] is not None]
-    assert len(promised) == len(NOTHING_TO_FIND) + len(SOMETHING_TO_FIND) + 6
+    kinds = (NOTHING_TO_FIND, SOMETHING_TO_FIND, LIFTED, RANKS)
+    assert len(promised) == sum(map(len, kinds)) + 6
     assert all(case["error"] <= case["limit"] < 3 * 0.05 for case in promised)
 
 
@@ -133,6 +139,91 @@ def test_what_is_proved_of_ratios_and_covariates_is_what_results_have(pair, esti
     seen = tuple(look(streams, 0.0, estimate) for look in (watch.fixed, watch.sequential))
     aggregation = "ratio" if estimate == "ratio" else "sum"
     assert _compare(streams, seen, aggregation, adjusted=estimate == "adjusted") > 200
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Arrivals(0.3, Converts(0.3), Converts(0.2), 20, 100),
+        Arrivals(0.5, Spends(0.2, 20, 0.5), Spends(0.2, 20, 0.5), 20, 100),
+    ],
+    ids=lambda source: type(source.variant).__name__,
+)
+def test_what_is_proved_of_lifts_is_what_results_have(source):
+    streams = source.draw(np.random.default_rng(2), 6)
+    seen = tuple(look(streams, 0.25, "lift") for look in (watch.fixed, watch.sequential))
+    compared = 0
+    for at in np.ndindex(6, 20):
+        arms = [
+            (
+                int(sums.units[at]),
+                Moments(
+                    sum=Fraction(float(sums.total[at])),
+                    sum_squares=Fraction(float(sums.squares[at])),
+                ),
+            )
+            for sums in (streams.variant, streams.control)
+        ]
+        found = contrast("sum", *arms)
+        for ours, theirs in zip(seen, (found.fixed_lift, found.sequential_lift), strict=True):
+            if theirs is None:
+                assert ours.reach[at] == np.inf
+                continue
+            compared += 1
+            assert ours.reach[at] == pytest.approx((theirs.high - theirs.low) / 2, rel=1e-6)
+            assert ours.off[at] == (theirs.low > 0.25 or theirs.high < 0.25)
+            assert (ours.p_value[at] == 0) == (theirs.low > 0 or theirs.high < 0)
+    assert compared > 200
+
+
+def sketched(values):
+    return dict(Counter(map(bin_of, values)))
+
+
+def test_what_is_proved_of_quantiles_is_what_sketches_of_the_values_give(monkeypatch):
+    """The streams' sums by bin are those of the sketches that results are made of."""
+    drawn = []
+    spread = Bins.of
+    monkeypatch.setattr(Bins, "of", lambda bins, v: drawn.append(v.copy()) or spread(bins, v))
+    rng = np.random.default_rng(5)
+    mine = np.random.default_rng(5).random(500) < 0.5
+    look = next(OverUnits(0.9, factor=1.2).watch(rng))
+    for arm, of_arm in ((look.variant, mine), (look.control, ~mine)):
+        values = drawn[0][of_arm]
+        sketch = UnitQuantiles.of(values.size, sketched(values))
+        assert arm.units == sketch.units
+        assert _at(arm) == _at(sketch)
+
+
+def test_events_of_one_unit_are_counted_together(monkeypatch):
+    drawn = []
+    spread = Bins.of
+    monkeypatch.setattr(Bins, "of", lambda bins, v: drawn.append(v.copy()) or spread(bins, v))
+    look = next(OverEvents(0.9, share=1.0).watch(np.random.default_rng(5)))
+    rng = np.random.default_rng(5)
+    rng.random(250)
+    ends = np.cumsum(1 + rng.poisson(2.0, 250))
+    bins, pairs, others = Counter(), Counter(), Counter()
+    for values in np.split(drawn[0], ends[:-1]):
+        bins.update(map(bin_of, values))
+        pairs.update(bin_of(max(pair)) for pair in combinations(values, 2))
+        others.update(bin_of(value) for value in values for _ in values[1:])
+    sketch = EventQuantiles.of(250, bins, pairs, others)
+    assert _at(look.variant) == _at(sketch)
+    for q in (0.5, 0.9):
+        ours, theirs = look.variant.sequential(q)[0], sketch.sequential(q)[0]
+        assert sorted(set(ours.round(9))) == sorted(set(theirs.round(9)))
+
+
+def _at(arm):
+    """Bins with something in them, and how much is below their upper edge."""
+    steps = np.diff(arm.below) > 0
+    return {
+        (float(low), float(high)): float(below)
+        for low, high, below in zip(
+            arm.lower[steps], arm.upper[steps], arm.below[1:][steps], strict=True
+        )
+    }
 
 
 def _compare(streams, seen, aggregation, **how):

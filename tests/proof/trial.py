@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from anabranch.metrics import quantiles
 from anabranch.metrics.welch import CONFIDENCE
 from tests.proof import watch
-from tests.proof.cases import Counting, Watching
+from tests.proof.cases import Counting, Ranking, Watching
 from tests.proof.streams import Numbers, Pairs, Visits, chunks
 
 ALPHA: Final = 1 - CONFIDENCE
@@ -59,7 +60,7 @@ class Trial:
         off: By look, streams whose sequential interval had excluded the truth by then.
     """
 
-    case: Watching | Counting
+    case: Watching | Ranking | Counting
     streams: int
     units: Numbers
     fixed: Tally
@@ -116,6 +117,31 @@ def watching(case: Watching, streams: int, seed: int, advance: Advance) -> Trial
         ever = calls.any(axis=1)
         trial.stopped += list(drawn.units[0][calls.argmax(axis=1)[ever]].astype(int))
         advance(count)
+    return trial
+
+
+def ranking(case: Ranking, streams: int, seed: int, advance: Advance) -> Trial:
+    """Look at the quantiles of every stream after every batch."""
+    rng = _rng(case.name, seed)
+    source, truth = case.source, case.truth
+    trial = Trial(
+        case, streams, np.zeros(source.looks), *(Tally.empty(source.looks) for _ in "123")
+    )
+    for _ in range(streams):
+        seen = np.zeros((3, 1, source.looks), dtype=bool)
+        for number, look in enumerate(source.watch(rng)):
+            trial.units[number] = look.units
+            once = quantiles.fixed(look.variant, look.control, source.q, look.estimates)
+            found = quantiles.sequential(look.variant, look.control, source.q)
+            seen[0, 0, number] = once is not None and once.p_value <= ALPHA
+            if found is not None:
+                seen[1, 0, number] = found.p_value <= ALPHA
+                seen[2, 0, number] = not found.low <= truth <= found.high
+        for tally, calls in zip((trial.fixed, trial.sequential, trial.off), seen, strict=True):
+            tally.add(calls)
+        if seen[1].any():
+            trial.stopped.append(int(trial.units[seen[1, 0].argmax()]))
+        advance(1)
     return trial
 
 

@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from anabranch.metrics.sample_ratio import LEAST_EXPECTED, chi_square, log_bayes_factor
 from anabranch.metrics.sequential import mixture, p_value, squared_error, standard_errors
-from anabranch.metrics.welch import students_t
+from anabranch.metrics.welch import CONFIDENCE, freedom_of, students_t
 from tests.proof.streams import Numbers, Streams, Sums
 
 
@@ -30,14 +31,18 @@ class Seen:
     reach: Numbers
 
 
-Estimate = Literal["mean", "ratio", "adjusted"]
-"""What is compared: means, ratios, or means adjusted for what units did before."""
+Estimate = Literal["mean", "ratio", "adjusted", "lift"]
+"""What is compared: means, ratios, means adjusted for what units did before, or means as a lift."""
 
 
 def fixed(streams: Streams, truth: float = 0.0, estimate: Estimate = "mean") -> Seen:
     """The fixed-horizon test, had somebody looked then."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         a, b, difference, variance = _prepared(streams, estimate)
+        if estimate == "lift":
+            errors = mean_variance(a) / a.units, mean_variance(b) / b.units
+            freedom = freedom_of(errors, (a.units, b.units))
+            return _lift(streams, errors, stdtrit(freedom, (1 + CONFIDENCE) / 2), truth)
         errors = variance(a) / a.units, variance(b) / b.units
         reach, p = students_t(difference, errors, (a.units, b.units))
         there = _both_have_two(streams) & (errors[0] + errors[1] > 0)
@@ -50,11 +55,31 @@ def sequential(streams: Streams, truth: float = 0.0, estimate: Estimate = "mean"
     with np.errstate(invalid="ignore", divide="ignore"):
         a, b, difference, variance = _prepared(streams, estimate)
         error = squared_error((a.units, b.units), (variance(a), variance(b)), variance(a + b))
+        if estimate == "lift":
+            errors = variance(a) / a.units, variance(b) / b.units
+            grown = error / (errors[0] + errors[1])
+            reach = standard_errors(streams.units, rho_squared)
+            return _lift(streams, (errors[0] * grown, errors[1] * grown), reach, truth)
         deviation = np.sqrt(error)
         reach = standard_errors(streams.units, rho_squared) * deviation
         p = p_value(difference / deviation, streams.units, rho_squared)
         there = _both_have_two(streams) & (error > 0)
     return _seen(difference - truth, there, reach, p)
+
+
+def _lift(streams: Streams, errors: tuple[Numbers, Numbers], reach: Numbers, truth: float) -> Seen:
+    """Fieller's interval, as :func:`~anabranch.metrics.lift.fieller` has it; it has no p-value of
+    its own, so 0 where it excludes no lift at all."""
+    ours, theirs = (arm.total / arm.units for arm in (streams.variant, streams.control))
+    bounded = theirs**2 - reach**2 * errors[1]
+    spread = reach * np.sqrt(np.maximum(errors[0] * bounded + errors[1] * ours**2, 0))
+    low, high = (ours * theirs - spread) / bounded - 1, (ours * theirs + spread) / bounded - 1
+    there = _both_have_two(streams) & (errors[0] + errors[1] > 0) & (bounded > 0)
+    return Seen(
+        np.where(there & ((low > 0) | (high < 0)), 0.0, 1.0),
+        there & ((low > truth) | (high < truth)),
+        np.where(there, (high - low) / 2, np.inf),
+    )
 
 
 def _prepared(
