@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import sys
@@ -98,6 +99,20 @@ async def test_without_a_broker_flags_are_answered_and_that_no_exposure_is_told_
         report = (await client.get("/readyz")).json()
         assert (report["status"], report["exposures"]) == ("ready", "off")
     assert "no broker is named" in (tmp_path / "serve.log").read_text()
+
+
+async def test_logs_are_json_with_the_requests_id_and_without_tokens(specs, tmp_path, monkeypatch):
+    monkeypatch.setenv("ANABRANCH_LOG_FORMAT", "json")
+    monkeypatch.setenv("ANABRANCH_LOG_LEVEL", "debug")
+    async with served(tmp_path, "--specs", str(specs)) as client:
+        where = f"{FLAGS}/{EXPERIMENT}"
+        await client.post(where, json=asked("one"), headers={"x-request-id": "r-1"})
+    written = (tmp_path / "serve.log").read_text()
+    lines = [json.loads(line) for line in written.splitlines()]
+    [line] = [one for one in lines if one.get("request_id") == "r-1"]
+    assert line["message"] == f"POST {where}: 200"
+    assert line["client"] == "token-1"
+    assert TOKEN not in written
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,16 @@ class _Debug:
 def options(
     *,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs")] = False,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info",
+    log_level: Annotated[
+        str, typer.Option(envvar="ANABRANCH_LOG_LEVEL", help="debug, info, warning or error")
+    ] = "info",
+    log_format: Annotated[
+        str, typer.Option(envvar="ANABRANCH_LOG_FORMAT", help="text or json, one object a line")
+    ] = "text",
 ) -> None:
     """Experimentation as a stream."""
     _Debug.wanted = debug
-    configure_logging("debug" if debug else log_level)
+    configure_logging("debug" if debug else log_level, log_format)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

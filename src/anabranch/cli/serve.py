@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from anabranch.cli import options
-from anabranch.cli.console import errors
+from anabranch.cli.logs import hide
 from anabranch.cli.serving import until_told_to_stop
 from anabranch.cli.specs import checked_catalog
 from anabranch.errors import SettingsError
@@ -22,6 +22,7 @@ from anabranch.runtime import LiveCatalog, follow_specs, kafka_client
 from anabranch.runtime.exposures import ExposureQueue, KafkaExposures
 from anabranch.runtime.flags import LiveFlags
 from anabranch.runtime.process import settle
+from anabranch.runtime.tracing import tracing
 from anabranch.settings import Settings, load_settings
 from anabranch.topology import Names
 from anabranch.web.ofrep import Access, EvaluationApi, RateLimit, read_clients
@@ -49,11 +50,11 @@ def serve(
     settings = load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs)
     if settings.bootstrap is None and settings.specs is None:
         raise SettingsError("there is nothing to serve: give --specs PATH, --bootstrap, or both")
-    access = Access(
-        read_clients(
-            [one.get_secret_value() for one in settings.serve_tokens], settings.serve_tokens_file
-        )
+    clients = read_clients(
+        [one.get_secret_value() for one in settings.serve_tokens], settings.serve_tokens_file
     )
+    hide(client.token for client in clients)
+    access = Access(clients)
     if access.open and not (anybody or _loopback(host)):
         raise SettingsError(
             f"everybody who reaches {host} could ask: set ANABRANCH_SERVE_TOKENS or "
@@ -64,7 +65,7 @@ def serve(
 
 async def _serve(settings: Settings, access: Access, host: str, port: int) -> None:
     live = LiveCatalog(None if settings.specs is None else checked_catalog(settings.specs))
-    async with _exposures(settings, live) as queue:
+    async with tracing("anabranch-serve") as traces, _exposures(settings, live) as queue:
         api = EvaluationApi(
             LiveFlags(live),
             clock=lambda: int(time.time() * 1000),
@@ -74,11 +75,12 @@ async def _serve(settings: Settings, access: Access, host: str, port: int) -> No
             limit=_limit(settings),
             targeting_key=settings.serve_targeting_key,
             max_body=settings.max_event_bytes,
+            spans=traces.requests(),
         )
         api.ops.update(operations(api, live, queue))
         settle()
         async with serving(api, host, port) as address:
-            errors.print(f"evaluation API: [bold]{address}/ofrep/v1[/]", highlight=False)
+            log.info("evaluation API: %s/ofrep/v1", address)
             await until_told_to_stop()
     if queue is not None:
         _say(queue)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from inspect import isawaitable
 
 from anabranch.engine.breaker import Breaker
+from anabranch.engine.context import ABOUT, Place
 from anabranch.engine.formats import FORMAT_KEY, check_format, format_marker
 from anabranch.engine.gathering import Gatherer, count, positions, split
 from anabranch.engine.outbox import Outbox
@@ -80,6 +81,12 @@ class Task:
         self.paused: str | None = None
         self._port = port
         self._logical = logical
+        self._place = Place(
+            stage.name,
+            partition,
+            {name: physical for physical, name in logical.items()},
+            lambda: self._positions,
+        )
         self._owned = owned
         self._settings = settings or TaskSettings()
         self._clock = clock
@@ -183,6 +190,7 @@ class Task:
     # -- running ------------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        ABOUT.set(self._place)
         fenced = failed = 0
         while not self._stopping.is_set():
             try:
@@ -260,6 +268,7 @@ class Task:
             self._make_processor()
         batch, rest = split(polled, self._limit, in_step=self.stage.in_step)
         span = self.stage.spans.begin(self.stage.name, self.partition, batch)
+        self._place.batch, self._place.span = batch, span
         try:
             await self._attempt(polled, batch, rest, span)
         except BaseException as error:
@@ -267,6 +276,7 @@ class Task:
             raise
         finally:
             span.end()
+            self._place.batch = self._place.span = None
 
     async def _attempt(
         self,
@@ -409,6 +419,7 @@ class Task:
             record.partition,
             record.offset,
             exc_info=error,
+            extra={"topic": record.topic, "offset": record.offset},
         )
         await self._port.commit(outbox, {}, positions(batch))
         self._committed(batch, rest, outbox)

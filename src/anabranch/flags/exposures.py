@@ -12,6 +12,7 @@ from anabranch.events.decoding import EXPOSURE
 from anabranch.events.ids import exposure_id
 from anabranch.events.models import ExposureData
 from anabranch.events.records import Headers
+from anabranch.events.tracing import NO_TRACE
 
 __all__ = ["DAY", "SOURCE", "ExposureEvent", "exposure_event"]
 
@@ -38,7 +39,9 @@ class ExposureEvent(msgspec.Struct, frozen=True, gc=False):
     time: int
 
 
-def exposure_event(found: Evaluation, time: int, *, period_ms: int = DAY) -> ExposureEvent | None:
+def exposure_event(
+    found: Evaluation, time: int, *, period_ms: int = DAY, trace: Headers = NO_TRACE
+) -> ExposureEvent | None:
     """The exposure of whoever was enrolled; None where nobody was.
 
     Its id depends on nothing but run, unit, variant and the period that the time lies in. So all
@@ -48,6 +51,7 @@ def exposure_event(found: Evaluation, time: int, *, period_ms: int = DAY) -> Exp
         found: The evaluation that was used.
         time: When, milliseconds since the epoch.
         period_ms: How long an exposure of a unit to a variant is told once.
+        trace: Headers of the trace that the use belongs to.
     """
     unit = found.unit
     if unit is None or not found.enrolled:
@@ -61,6 +65,6 @@ def exposure_event(found: Evaluation, time: int, *, period_ms: int = DAY) -> Exp
         event_id,
         unit.encode(),
         _encode(data),
-        _headers.make(event_id.encode(), time_header(time)),
+        [*_headers.make(event_id.encode(), time_header(time)), *trace],
         time,
     )

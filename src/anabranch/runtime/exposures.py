@@ -19,6 +19,8 @@ from aiokafka.errors import KafkaError
 from anabranch.assignment import Evaluation
 from anabranch.engine.kafka import KafkaClient
 from anabranch.engine.kafka.batches import partition_batches
+from anabranch.events.records import Headers
+from anabranch.events.tracing import NO_TRACE
 from anabranch.flags.exposures import DAY, ExposureEvent, exposure_event
 
 if TYPE_CHECKING:
@@ -140,12 +142,13 @@ class ExposureQueue:
         """How many wait, those under way included."""
         return len(self._waiting)
 
-    def use(self, found: Evaluation, now: int) -> None:
+    def use(self, found: Evaluation, now: int, trace: Headers = NO_TRACE) -> None:
         """Tell the exposure that a use is, unless it was told in this period.
 
         Args:
             found: What was used; whoever is not enrolled is not exposed.
             now: Milliseconds since the epoch.
+            trace: Headers of the trace that the use belongs to.
         """
         if not found.enrolled or found.unit is None:
             return
@@ -161,7 +164,7 @@ class ExposureQueue:
                 log.error("exposures are dropped: %d wait, and no broker takes them", self._most)
             self.dropped += 1
             return
-        event = exposure_event(found, now, period_ms=self._period_ms)
+        event = exposure_event(found, now, period_ms=self._period_ms, trace=trace)
         if event is None:
             return
         told[name] = None

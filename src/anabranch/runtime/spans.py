@@ -1,4 +1,4 @@
-"""Spans of batches and of their sampled records, by OpenTelemetry's conventions for messaging.
+"""Spans of batches, of their sampled records and of requests, by OpenTelemetry's conventions.
 
 A batch is one span of kind CONSUMER, ``process contexts``, that links the traces its records come
 from. A record whose sender sampled its trace gets a span of its own in that trace, of the same
@@ -30,12 +30,13 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.span import TraceState
 
+from anabranch.assignment import Evaluation
 from anabranch.engine.tracing import BatchSpan, TracedRecord
 from anabranch.events.tracing import SAMPLED, traced
 from anabranch.processors.protocol import Headers, Record
 from anabranch.topology import Names
 
-__all__ = ["BatchSpans", "context_of", "headers_of"]
+__all__ = ["BatchSpans", "RequestSpan", "RequestSpans"]
 
 _SAMPLED_DIGITS: Final = frozenset(bytes([digit]) for digit in b"13579bdf")
 """Last digit of the flags of a trace that is sampled; see ``SAMPLED``."""
@@ -176,12 +177,73 @@ class _BatchSpan:
             span.end()
 
 
-def context_of(trace: Headers) -> SpanContext | None:
-    """The span that headers name; None where they name none, or not by the standard."""
-    return _parent(trace) if trace else None
+class RequestSpans:
+    """Makes the spans of an HTTP service: kind SERVER, a child of the caller's.
+
+    Source: OpenTelemetry semantic conventions 1.36, HTTP server spans and feature flags. Who is
+    evaluated is left out.
+    """
+
+    def __init__(self, tracer: Tracer) -> None:
+        self._tracer = tracer
+
+    def begin(self, method: str, route: str, trace: Headers) -> RequestSpan:
+        """A request begins.
+
+        Args:
+            method: Of HTTP.
+            route: The path, with ``{key}`` for what differs.
+            trace: The caller's headers.
+        """
+        parent = _parent(trace) if trace else None
+        context = Context()
+        if parent is not None:
+            context = set_span_in_context(NonRecordingSpan(parent), context)
+        span = self._tracer.start_span(
+            f"{method} {route}",
+            context=context,
+            kind=SpanKind.SERVER,
+            attributes={"http.request.method": method, "http.route": route},
+        )
+        return RequestSpan(span, trace)
 
 
-def headers_of(context: SpanContext) -> Headers:
+class RequestSpan:
+    """Of one request.
+
+    Attributes:
+        trace: Headers of what comes of it.
+    """
+
+    __slots__ = ("_span", "trace")
+
+    def __init__(self, span: Span, trace: Headers) -> None:
+        self._span = span
+        self.trace = _headers_of(span.get_span_context()) if span.is_recording() else trace
+
+    def evaluated(self, found: Evaluation, reason: str) -> None:
+        """A flag was asked for, and this is the answer."""
+        self._span.add_event(
+            "feature_flag.evaluation",
+            {
+                "feature_flag.key": found.experiment,
+                "feature_flag.provider.name": "anabranch",
+                "feature_flag.result.variant": found.variant.id,
+                "feature_flag.result.reason": reason.lower(),
+                "feature_flag.version": found.version,
+            },
+        )
+
+    def end(self, status: int) -> None:
+        """It was answered."""
+        self._span.set_attribute("http.response.status_code", status)
+        if status >= 500:
+            self._span.set_attribute("error.type", str(status))
+            self._span.set_status(StatusCode.ERROR)
+        self._span.end()
+
+
+def _headers_of(context: SpanContext) -> Headers:
     """The headers that name a span."""
     parent = (
         f"00-{format_trace_id(context.trace_id)}-{format_span_id(context.span_id)}"
@@ -195,7 +257,7 @@ def headers_of(context: SpanContext) -> Headers:
 
 def _renewed(headers: Headers, context: SpanContext) -> Headers:
     """The headers of a record, with the trace context of its span."""
-    return [*(one for one in headers if one[0] not in _CARRIED), *headers_of(context)]
+    return [*(one for one in headers if one[0] not in _CARRIED), *_headers_of(context)]
 
 
 def _may_be_sampled(headers: Headers) -> bool:

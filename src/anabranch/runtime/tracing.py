@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Tracer
 
+    from anabranch.runtime.spans import RequestSpans
+
 __all__ = ["Tracing", "tracing", "wanted_exporter"]
 
 log = logging.getLogger(__name__)
@@ -49,6 +51,14 @@ class Tracing:
     def __init__(self, tracer: Tracer | None = None, *, most: int = _MOST) -> None:
         self.tracer = tracer
         self._most = most
+
+    def requests(self) -> RequestSpans | None:
+        """For an HTTP service; None where there is no tracer."""
+        if self.tracer is None:
+            return None
+        from anabranch.runtime.spans import RequestSpans  # noqa: PLC0415 - an optional extra
+
+        return RequestSpans(self.tracer)
 
     def spans(self, settings: Settings) -> Spans:
         """For the stages of a prefix."""

@@ -18,7 +18,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import unquote
 
 import msgspec
@@ -26,7 +26,9 @@ from mmh3 import mmh3_x64_128_digest
 from starlette.types import Receive, Scope, Send
 
 from anabranch.assignment import Evaluation, ExperimentContext
+from anabranch.engine.context import ABOUT
 from anabranch.errors import EventSchemaError
+from anabranch.events.records import Headers
 from anabranch.flags import context_of
 from anabranch.flags.answers import Reason
 from anabranch.runtime.flags import LiveFlags
@@ -36,6 +38,10 @@ from anabranch.web.ofrep.access import Access, Client
 from anabranch.web.ofrep.answers import Encoder
 from anabranch.web.ofrep.limits import RateLimit
 from anabranch.web.ofrep.problems import Problem
+from anabranch.web.ofrep.requests import RequestInfo
+
+if TYPE_CHECKING:  # needs an optional extra
+    from anabranch.runtime.spans import RequestSpan, RequestSpans
 
 __all__ = ["EvaluationApi", "Use"]
 
@@ -44,6 +50,7 @@ log = logging.getLogger(__name__)
 FLAGS: Final = "/ofrep/v1/evaluate/flags"
 CONFIGURATION: Final = "/ofrep/v1/configuration"
 _ONE: Final = FLAGS + "/"
+_ROUTES: Final = {"flag": _ONE + "{key}", "flags": FLAGS, "configuration": CONFIGURATION}
 _JSON: Final = (b"content-type", b"application/json")
 _HEADERS: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _POLL_MS: Final = 5_000
@@ -56,9 +63,9 @@ Answer = tuple[int, bytes, tuple[tuple[bytes, bytes], ...]]
 
 
 class Use(Protocol):
-    """Told of every flag that is used."""
+    """Told of every flag that is used, and the headers of the trace it belongs to."""
 
-    def __call__(self, found: Evaluation, now: int, /) -> None: ...
+    def __call__(self, found: Evaluation, now: int, trace: Headers, /) -> None: ...
 
 
 class EvaluationApi:
@@ -74,6 +81,7 @@ class EvaluationApi:
         targeting_key: The identity that a ``targetingKey`` is.
         max_body: Most bytes of a request.
         ops: Answers whatever is not OFREP: health and metrics.
+        spans: Makes a span of each request; none when not given.
 
     Attributes:
         requests: By endpoint (``flag``, ``flags``, ``configuration``, ``other``) and status.
@@ -93,6 +101,7 @@ class EvaluationApi:
         targeting_key: Identity = "userId",
         max_body: int = 1 << 20,
         ops: Mapping[str, Callable[[], Answer]] | None = None,
+        spans: RequestSpans | None = None,
     ) -> None:
         self._flags = flags
         self._clock = clock
@@ -103,6 +112,7 @@ class EvaluationApi:
         self._targeting_key = targeting_key
         self._max_body = max_body
         self.ops = dict(ops or {})
+        self._spans = spans
         self._encoder = Encoder()
         self.requests: Counter[tuple[str, int]] = Counter()
         self.reasons: Counter[Reason] = Counter()
@@ -119,8 +129,14 @@ class EvaluationApi:
             endpoint = "flag"
         else:
             endpoint = {FLAGS: "flags", CONFIGURATION: "configuration"}.get(path, "other")
+        request = RequestInfo(scope["method"], path, scope["headers"])
+        asked = ABOUT.set(request)
+        span = None
+        if self._spans is not None and endpoint != "other":
+            span = self._spans.begin(scope["method"], _ROUTES[endpoint], request.trace)
+            request.trace = span.trace
         try:
-            status, body, headers = await self._answer(scope, receive, endpoint, key)
+            status, body, headers = await self._answer(scope, receive, endpoint, key, request, span)
         except Problem as problem:
             status, headers = problem.status, (_JSON, *problem.headers)
             body = problem.body(key)
@@ -128,16 +144,29 @@ class EvaluationApi:
             log.exception("%s %s failed", scope["method"], path)
             defect = Problem(500, "a defect of the service: its log has the traceback", "GENERAL")
             status, body, headers = 500, defect.body(key), (_JSON,)
+        finally:
+            ABOUT.reset(asked)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s %s: %d", scope["method"], path, status, extra=request())
         self.requests[endpoint, status] += 1
+        if span is not None:
+            span.end(status)
         length = (b"content-length", b"%d" % len(body))
-        head = [*headers, *_HEADERS] if status == 304 else [*headers, length, *_HEADERS]
+        told = (b"x-request-id", request.id)
+        head = [*headers, told, *_HEADERS] if status == 304 else [*headers, told, length, *_HEADERS]
         await send({"type": "http.response.start", "status": status, "headers": head})
         if scope["method"] == "HEAD":
             body = b""
         await send({"type": "http.response.body", "body": body})
 
     async def _answer(
-        self, scope: Scope, receive: Receive, endpoint: str, key: str | None
+        self,
+        scope: Scope,
+        receive: Receive,
+        endpoint: str,
+        key: str | None,
+        request: RequestInfo,
+        span: RequestSpan | None,
     ) -> Answer:
         method = scope["method"]
         if endpoint == "other":
@@ -148,6 +177,7 @@ class EvaluationApi:
             return op()
         headers = scope["headers"]
         client = self._admit(headers)
+        request.client = client.name
         if endpoint == "configuration":
             _only(method, "GET")
             return _tagged(_CONFIGURATION, headers)
@@ -155,7 +185,7 @@ class EvaluationApi:
         given = await self._context(receive)
         if key is None:
             return _tagged(await self._all(given, client), headers)
-        return 200, await self._one(key, given, client), (_JSON,)
+        return 200, await self._one(key, given, client, request, span), (_JSON,)
 
     def _admit(self, headers: list[tuple[bytes, bytes]]) -> Client:
         client = self._access.find(headers)
@@ -201,7 +231,14 @@ class EvaluationApi:
         except EventSchemaError as error:
             raise Problem(400, str(error), "INVALID_CONTEXT") from None
 
-    async def _one(self, key: str, given: Mapping[str, Any], client: Client) -> bytes:
+    async def _one(
+        self,
+        key: str,
+        given: Mapping[str, Any],
+        client: Client,
+        request: RequestInfo,
+        span: RequestSpan | None,
+    ) -> bytes:
         if not client.may_see(key):
             raise Problem(403, f"{client.name} may not see {key}", "GENERAL")
         spec = self._flags.find(key)
@@ -216,8 +253,10 @@ class EvaluationApi:
             )
         reason, body = self._encoder.encode(spec, found)
         self.reasons[reason] += 1
+        if span is not None:
+            span.evaluated(found, reason)
         if self._use is not None:
-            self._use(found, now)
+            self._use(found, now, request.trace)
         return body
 
     async def _all(self, given: Mapping[str, Any], client: Client) -> bytes:
