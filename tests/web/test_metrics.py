@@ -113,7 +113,7 @@ def test_labels_and_help_are_escaped():
 
 
 def test_a_histogram_is_cumulative_and_ends_with_infinity():
-    (metric,) = (m for m in METRICS if m.kind == "histogram")
+    (metric,) = (m for m in METRICS if m.name == "anabranch_batch_seconds")
     text = render([metric.of(Distribution((0.1, 1.0), [3, 1, 2], 9.5), "gate")])
     assert text.splitlines()[2:] == [
         'anabranch_batch_seconds_bucket{stage="gate",le="0.1"} 3',
@@ -173,6 +173,8 @@ async def test_a_worker_tells_what_it_has_done(cluster):
         k[0] for k in found if "reason=MalformedEventError" in k
     }
     assert summed(found, "anabranch_written_records_total") == 101
+    read = sum(len(record.value) for record in await cluster.read("in"))
+    assert summed(found, "anabranch_read_bytes_total") == read > 0
     assert summed(found, "anabranch_partition_open") == 2
     assert summed(found, "anabranch_restores_total") == 2
     assert summed(found, "anabranch_state_entries") == 10 + 2  # and the format of each changelog

@@ -36,6 +36,7 @@ class TaskStats:
         durations: Batches by processing and commit, in the classes of :data:`BATCH_SECONDS` and
             one for those beyond.
         read: Logical source to records processed.
+        read_bytes: Logical source to bytes of the records' values.
         written: Logical topic to records put out, the changelog left aside.
         written_bytes: Logical topic to bytes as sent; only the Kafka runtime knows them.
         reasons: Name of the error to dead letters.
@@ -57,6 +58,7 @@ class TaskStats:
     committing: float = 0.0
     durations: list[int] = field(default_factory=lambda: [0] * (len(BATCH_SECONDS) + 1))
     read: Counter[str] = field(default_factory=Counter)
+    read_bytes: Counter[str] = field(default_factory=Counter)
     written: Counter[str] = field(default_factory=Counter)
     written_bytes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -71,6 +73,7 @@ class TaskStats:
             if records:
                 self.read[source] += len(records)
                 self.records += len(records)
+                self.read_bytes[source] += sum([len(r.value) for r in records if r.value])
         self.newest = max((r[-1].timestamp for r in batch.values() if r), default=self.newest)
         for topic, entries in outbox.topics.items():
             self.written[topic] += len(entries)

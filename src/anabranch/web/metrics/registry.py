@@ -92,6 +92,12 @@ IDLE_SECONDS: Final = Metric(
 RECORDS: Final = Metric(
     "anabranch_records_total", "counter", "Records processed and committed.", (*_TASK, "topic")
 )
+READ_BYTES: Final = Metric(
+    "anabranch_read_bytes_total",
+    "counter",
+    "Bytes of the values of records processed and committed.",
+    (*_TASK, "topic"),
+)
 WRITTEN: Final = Metric(
     "anabranch_written_records_total",
     "counter",
@@ -230,6 +236,12 @@ SERVED: Final = Metric(
     "Requests answered by the evaluation API, by endpoint and status.",
     ("endpoint", "status"),
 )
+SERVED_SECONDS: Final = Metric(
+    "anabranch_served_request_seconds",
+    "histogram",
+    "How long requests took from their head to their answer, without what the network took.",
+    ("endpoint",),
+)
 FLAGS: Final = Metric(
     "anabranch_served_flags_total",
     "counter",
@@ -265,6 +277,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     PAUSED,
     IDLE_SECONDS,
     RECORDS,
+    READ_BYTES,
     WRITTEN,
     WRITTEN_BYTES,
     BATCHES,
@@ -286,6 +299,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     EVALUATIONS,
     *COUNTED.values(),
     SERVED,
+    SERVED_SECONDS,
     FLAGS,
     USES,
     USES_WAITING,

@@ -13,7 +13,7 @@ from anabranch.web.metrics import registry
 from anabranch.web.metrics.process import process_samples
 from anabranch.web.metrics.registry import COUNTED, Distribution, Sample
 
-__all__ = ["WorkerMetrics"]
+__all__ = ["WorkerMetrics", "spec_samples"]
 
 _EVALUATIONS = "evaluations"
 
@@ -45,12 +45,8 @@ class WorkerMetrics:
         self._refused = refused
 
     def __call__(self) -> Iterator[Sample]:
-        yield registry.BUILD.of(1, _version())
-        yield registry.REFUSED_SPECS.of(self._refused())
-        if self._catalog is not None:
-            found = Counter(spec.status.value for spec in self._catalog().experiments)
-            for status, n in sorted(found.items()):
-                yield registry.EXPERIMENTS.of(n, status)
+        catalog = None if self._catalog is None else self._catalog()
+        yield from spec_samples(catalog, self._refused())
         for host in self._hosts():
             yield from self._of_host(host)
         yield from process_samples()
@@ -94,6 +90,16 @@ class WorkerMetrics:
                 yield registry.STATE_BYTES.of(size.bytes, stage, partition)
 
 
+def spec_samples(catalog: Catalog | None, refused: int) -> Iterator[Sample]:
+    """The version, and the specs that this process works by."""
+    yield registry.BUILD.of(1, _version())
+    yield registry.REFUSED_SPECS.of(refused)
+    if catalog is not None:
+        found = Counter(spec.status.value for spec in catalog.experiments)
+        for status, n in sorted(found.items()):
+            yield registry.EXPERIMENTS.of(n, status)
+
+
 def _done(stage: str, partition: int, stats: TaskStats) -> Iterator[Sample]:
     """What only grows: of partitions that have moved away, too."""
     for metric, value in (
@@ -110,6 +116,7 @@ def _done(stage: str, partition: int, stats: TaskStats) -> Iterator[Sample]:
         yield metric.of(value, stage, partition)
     for metric, by_name in (
         (registry.RECORDS, stats.read),
+        (registry.READ_BYTES, stats.read_bytes),
         (registry.WRITTEN, stats.written),
         (registry.WRITTEN_BYTES, stats.written_bytes),
         (registry.DEAD_LETTERS, stats.reasons),

@@ -38,7 +38,7 @@ from anabranch.web.ofrep.access import Access, Client
 from anabranch.web.ofrep.answers import Encoder
 from anabranch.web.ofrep.limits import RateLimit
 from anabranch.web.ofrep.problems import Problem
-from anabranch.web.ofrep.requests import RequestInfo
+from anabranch.web.ofrep.requests import RequestInfo, Took
 
 if TYPE_CHECKING:  # needs an optional extra
     from anabranch.runtime.spans import RequestSpan, RequestSpans
@@ -74,7 +74,7 @@ class EvaluationApi:
     Args:
         flags: What there is.
         clock: Milliseconds since the epoch.
-        monotonic: Seconds, for the rate limit.
+        monotonic: Seconds, for the rate limit and for how long requests take.
         use: Told of each single evaluation, for exposures.
         access: Who may ask; everybody when not given.
         limit: How often each client may; any number of times when not given.
@@ -85,6 +85,7 @@ class EvaluationApi:
 
     Attributes:
         requests: By endpoint (``flag``, ``flags``, ``configuration``, ``other``) and status.
+        took: By endpoint, how long requests took on the monotonic clock.
         reasons: Evaluations by OpenFeature's reason.
         ops: What answers by path; may be added to.
     """
@@ -115,6 +116,7 @@ class EvaluationApi:
         self._spans = spans
         self._encoder = Encoder()
         self.requests: Counter[tuple[str, int]] = Counter()
+        self.took = {name: Took() for name in _ROUTES}
         self.reasons: Counter[Reason] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -129,6 +131,7 @@ class EvaluationApi:
             endpoint = "flag"
         else:
             endpoint = {FLAGS: "flags", CONFIGURATION: "configuration"}.get(path, "other")
+        began = self._monotonic()
         request = RequestInfo(scope["method"], path, scope["headers"])
         asked = ABOUT.set(request)
         span = None
@@ -149,6 +152,8 @@ class EvaluationApi:
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s %s: %d", scope["method"], path, status, extra=request())
         self.requests[endpoint, status] += 1
+        if endpoint != "other":
+            self.took[endpoint].add(self._monotonic() - began)
         if span is not None:
             span.end(status)
         length = (b"content-length", b"%d" % len(body))

@@ -11,6 +11,7 @@ from anabranch.runtime import LiveCatalog
 from anabranch.runtime.exposures import ExposureQueue
 from anabranch.web.metrics import CONTENT_TYPE, Sample, registry, render
 from anabranch.web.metrics.process import process_samples
+from anabranch.web.metrics.worker import spec_samples
 from anabranch.web.ofrep.api import Answer, EvaluationApi
 
 __all__ = ["operations"]
@@ -44,7 +45,8 @@ def operations(
         return (200 if report["status"] == "ready" else 503), _encode(report), _JSON
 
     def metrics() -> Answer:
-        text = render([*_samples(api, queue), *process_samples()])
+        specs = spec_samples(live.catalog, len(live.refused))
+        text = render([*specs, *_samples(api, queue), *process_samples()])
         return 200, text.encode(), ((b"content-type", CONTENT_TYPE.encode()),)
 
     return {
@@ -57,6 +59,8 @@ def operations(
 def _samples(api: EvaluationApi, queue: ExposureQueue | None) -> Iterator[Sample]:
     for (endpoint, status), count in sorted(api.requests.items()):
         yield registry.SERVED.of(count, endpoint, status)
+    for name, took in sorted(api.took.items()):
+        yield registry.SERVED_SECONDS.of(took.distribution, name)
     for reason, count in sorted(api.reasons.items()):
         yield registry.FLAGS.of(count, reason)
     if queue is not None:

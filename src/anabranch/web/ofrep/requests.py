@@ -6,15 +6,20 @@ every line logged meanwhile has both.
 
 from __future__ import annotations
 
+import os
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from typing import Any, Final
-from uuid import uuid4
 
 from anabranch.events.records import Headers
 from anabranch.events.tracing import NO_TRACE, traced
+from anabranch.web.metrics.registry import Distribution
 
-__all__ = ["RequestInfo"]
+__all__ = ["SECONDS", "RequestInfo", "Took"]
+
+SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
+"""Upper bounds of the classes that requests are counted in by how long they took."""
 
 _ID: Final = re.compile(rb"[!-~]{1,128}")
 
@@ -48,7 +53,7 @@ class RequestInfo:
             elif name == b"tracestate":
                 state = value
         valid = given is not None and _ID.fullmatch(given)
-        self.id: bytes = given if given is not None and valid else uuid4().hex.encode()
+        self.id: bytes = given if given is not None and valid else os.urandom(16).hex().encode()
         self.trace: Headers = NO_TRACE if parent is None else traced(parent, state)
 
     def __call__(self) -> dict[str, Any]:
@@ -64,3 +69,23 @@ class RequestInfo:
             _, trace_id, span_id, _ = self.trace[0][1].decode().split("-", 3)
             fields["trace_id"], fields["span_id"] = trace_id, span_id
         return fields
+
+
+class Took:
+    """How long requests of one endpoint took."""
+
+    __slots__ = ("_counts", "_sum")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(SECONDS) + 1)
+        self._sum = 0.0
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self._counts[bisect_left(SECONDS, seconds)] += 1
+        self._sum += seconds
+
+    @property
+    def distribution(self) -> Distribution:
+        """All of them."""
+        return Distribution(SECONDS, tuple(self._counts), self._sum)
