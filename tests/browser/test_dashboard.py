@@ -155,6 +155,17 @@ async def test_intervals_and_probabilities_are_shown_and_explained(visit: Visit,
     await expect(drawn.first).to_have_attribute("aria-label", re.compile("95 % interval"))
 
 
+async def test_intervals_of_percentiles_are_explained_by_their_own_formula(
+    visit: Visit, site: Site
+):
+    await come(visit, site.address)
+    for topic in ("quantileInterval", "quantileFixed"):
+        await visit.page.locator(f"tbody button[data-why={topic}]").first.click()
+        await expect(visit.page.locator("#why a[href$='#quantiles']")).to_have_count(1)
+        await expect(visit.page.locator("#why a[href^='https://']")).to_have_count(1)
+        await visit.page.keyboard.press("Escape")
+
+
 @pytest.mark.parametrize("width", [1280, 1090, 940])
 async def test_no_figure_runs_into_its_neighbour(visit: Visit, site: Site, width: int):
     await visit.page.set_viewport_size({"width": width, "height": 900})

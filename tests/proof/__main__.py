@@ -33,9 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = _options(arguments)
     cases = [*NOTHING_TO_FIND, *SOMETHING_TO_FIND, *LIFTED, *RANKS, *SPLITS, *LIMITS]
     if options.only:
-        cases = [case for case in cases if options.only in case.name]
+        cases = [case for case in cases if any(text in case.name for text in options.only)]
         if not cases:
-            print(f"no case's name contains {options.only!r}", file=sys.stderr)  # noqa: T201
+            texts = " or ".join(repr(text) for text in options.only)
+            print(f"no case's name contains {texts}", file=sys.stderr)  # noqa: T201
             return 2
     trials: list[Trial] = []
     columns = (
@@ -92,7 +93,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--streams", type=int, default=2_000, help="streams of each case (2000)")
     parser.add_argument("--seed", type=int, default=1, help="of the random numbers (1)")
-    parser.add_argument("--only", metavar="TEXT", help="only cases whose name contains TEXT")
+    parser.add_argument(
+        "--only",
+        metavar="TEXT",
+        action="append",
+        help="only cases whose name contains TEXT; given again, those that contain either",
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw the figures into DIR")
     options = parser.parse_args(arguments)

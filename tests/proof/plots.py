@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import log10
+from math import ceil, log10
 from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
 from anabranch.metrics.sequential import TIGHTEST_UNITS, mixture, standard_errors
-from tests.proof.cases import Watching
+from tests.proof.cases import Counting, Watching
 from tests.proof.streams import Numbers
 from tests.proof.trial import ALPHA, Trial
 
@@ -41,6 +41,22 @@ STYLE = """
     .grid { stroke: #232d37 } .axis, .bound { stroke: #9fadba }
   }
 """
+
+
+EVEN = {
+    "false-calls.svg": ("10 % convert", "1 % convert", "spend like Hillstrom's"),
+    "false-calls-lifts.svg": (
+        "lift where 10 % convert",
+        "lift where 1 % convert, split 10 : 90",
+        "lift of spend like Hillstrom's",
+    ),
+    "false-calls-quantiles.svg": (
+        "median of units",
+        "p90 of units",
+        "p90 of units, split 10 : 90",
+    ),
+}
+"""By file: cases with nothing to find that are drawn together, all looked at as often."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +92,11 @@ class Axis:
 def draw(folder: Path, trials: Sequence[Trial]) -> None:
     """Write the figures that the trials have data for."""
     folder.mkdir(parents=True, exist_ok=True)
-    by_name = {trial.case.name: trial for trial in trials if isinstance(trial.case, Watching)}
+    by_name = {trial.case.name: trial for trial in trials if not isinstance(trial.case, Counting)}
     _write(folder / "interval-width.svg", interval_width())
-    even = ("10 % convert", "1 % convert", "spend like Hillstrom's")
-    if all(name in by_name for name in even):
-        _write(folder / "false-calls.svg", false_calls([by_name[name] for name in even]))
+    for file, even in EVEN.items():
+        if all(name in by_name for name in even):
+            _write(folder / file, false_calls([by_name[name] for name in even]))
     planned = [
         trial
         for trial in trials
@@ -100,22 +116,29 @@ def false_calls(trials: Sequence[Trial]) -> str:
             ("fixed", trial.fixed, "a"),
             ("sequential", trial.sequential, "b"),
         ):
-            label = f"{name}: {trial.case.name}" if name == "fixed" else ""
+            label = f"{name}: {_short(trial.case.name)}" if name == "fixed" else ""
             if name == "sequential" and not dash:
                 label = "sequential: the same streams"
             lines.append(Line(label, trial.units, tally.called / trial.streams, style + dash))
-    lines.append(Line("5 %", [250, 50_000], [ALPHA, ALPHA], "bound"))
+    first, last = int(trials[0].units[0]), int(trials[0].units[-1])
+    lines.append(Line("5 %", [first, last], [ALPHA, ALPHA], "bound"))
+    most = max(trial.fixed.ever / trial.streams for trial in trials)
     return chart(
-        "Nothing to find, watched after every 250 units: share of streams called so far",
+        f"Nothing to find, watched after every {first} units: share of streams called so far",
         Axis(
             "units of both arms",
-            [250, 1_000, 5_000, 20_000, 50_000],
+            [first, *(tick for tick in (1_000, 5_000, 20_000) if tick < last), last],
             "{:,.0f}".format,
             logarithmic=True,
         ),
-        Axis("", [0, 0.1, 0.2, 0.3, 0.4, 0.5], "{:.0%}".format),
+        Axis("", [tenth / 10 for tenth in range(max(5, ceil(10 * most)) + 1)], "{:.0%}".format),
         lines,
     )
+
+
+def _short(name: str) -> str:
+    """What fits beside a line."""
+    return name.removeprefix("lift where ").removeprefix("lift of ").replace(", split", ",")
 
 
 def interval_width() -> str:

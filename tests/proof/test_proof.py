@@ -17,6 +17,7 @@ from anabranch.metrics.sketch import bin_of
 from tests.proof import watch
 from tests.proof.__main__ import main
 from tests.proof.cases import LIFTED, NOTHING_TO_FIND, RANKS, SOMETHING_TO_FIND, SPLITS
+from tests.proof.plots import EVEN
 from tests.proof.ranks import Bins, OverEvents, OverUnits
 from tests.proof.streams import (
     Arrivals,
@@ -84,7 +85,7 @@ def test_lost_units_are_found(report):
 def test_the_figures_are_drawn(report):
     _, _, folder = report
     drawn = {path.name for path in folder.iterdir()}
-    assert drawn == {"false-calls.svg", "interval-width.svg", "power.svg"}
+    assert drawn == {*EVEN, "interval-width.svg", "power.svg"}
     for path in folder.iterdir():
         chart = ET.parse(path).getroot()
         assert len(chart.findall("{*}polyline")) >= 3
@@ -104,8 +105,16 @@ def test_a_broken_count_is_told(monkeypatch, capsys):
 
 
 def test_a_name_that_no_case_has_is_told(capsys):
-    assert main(["--only", "nonsense"]) == 2
-    assert "'nonsense'" in capsys.readouterr().err
+    assert main(["--only", "nonsense", "--only", "folly"]) == 2
+    assert "'nonsense' or 'folly'" in capsys.readouterr().err
+
+
+def test_cases_can_be_chosen_by_several_names(capsys):
+    assert main(["--streams", "5", "--only", "ten arms", "--only", "1 : 1 : 2"]) == 0
+    said = capsys.readouterr().out
+    assert "ten arms alike" in said
+    assert "1 : 1 : 2" in said
+    assert "1 : 99" not in said
 
 
 def test_the_same_seed_gives_the_same_streams():

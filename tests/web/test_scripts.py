@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from anabranch.metrics.health import Kind
 from anabranch.web import Board
 from anabranch.web.app import STATIC
 from anabranch.web.rings import WINDOWS_KEPT
@@ -152,6 +154,23 @@ def test_every_explanation_leads_to_a_part_of_the_manual():
         assert topic["formula"], name
         if topic["source"]:
             assert topic["source"]["url"] in manual, name
+
+
+def test_every_alert_that_a_test_gives_is_explained():
+    topics, alerts = run("tell([why.TOPICS, why.ALERTS])")
+    plain = {Kind.ANOMALY, Kind.SPEC_REFUSED}  # a comparison and a refusal: nothing is computed
+    assert set(alerts) == set(Kind) - plain
+    assert set(alerts.values()) <= set(topics)
+
+
+def test_every_explanation_that_the_page_asks_for_is_there():
+    topics = run("tell(why.TOPICS)")
+    asked = {
+        name
+        for script in (STATIC / "js").glob("*.js")
+        for name in re.findall(r'\bwhy\(\s*"(\w+)"', script.read_text(encoding="utf-8"))
+    }
+    assert {"funnel", "best", "chiSquare"} <= asked <= set(topics)
 
 
 def test_news_merged_are_the_whole():

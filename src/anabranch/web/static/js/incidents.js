@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import * as format from "./format.js";
 import { panel, quiet } from "./parts.js";
 import { serverNow, state } from "./state.js";
+import { ALERTS, why } from "./why.js";
 
 const HIDDEN = new Set([
   "kind", "type", "message", "experiment", "version", "time", "eventId", "eventSource",
@@ -25,7 +26,7 @@ export function alertsPanel(run) {
               "li",
               null,
               time(alert.at),
-              h("strong", null, heading(alert)),
+              h("strong", null, ALERTS[alert.kind] ? why(ALERTS[alert.kind], null, heading(alert)) : heading(alert)),
               h("span", { class: "words" }, alert.message || facts(alert.data)),
             ),
           ),

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import * as format from "./format.js";
 import { intervalBar, scale, verdict } from "./interval.js";
 import { panel, quiet, variantName } from "./parts.js";
-import { why } from "./why.js";
+import { ALERTS, why } from "./why.js";
 
 const MISMATCH = 0.001;
 
@@ -92,7 +92,7 @@ function metricTable(metric, spec, variants) {
           ? cell(words.value, valueOf(metric, arm), metric.aggregation === "ratio" ? meanInterval(arm) : null)
           : null,
         comparison
-          ? comparisonCells(metric, comparison, place, direction, show, arms)
+          ? comparisonCells(metric, comparison, place, direction, show, arms, spec)
           : controlCells(),
       );
     });
@@ -118,9 +118,9 @@ function metricTable(metric, spec, variants) {
           h("th", { scope: "col" }, "Variant"),
           ["Units", "Events", "Converted", "Per unit", words.value, "Difference"]
             .filter(Boolean)
-            .map((name) => h("th", { scope: "col", class: "number" }, why(labelTopic(metric, name), null, name))),
-          h("th", { scope: "col", class: "wide" }, why("sequential", null, "95 % interval, at any time")),
-          h("th", { scope: "col", class: "number" }, why("sequential", null, "p-value")),
+            .map((name) => h("th", { scope: "col", class: "number" }, why(labelTopic(metric, name, spec), null, name))),
+          h("th", { scope: "col", class: "wide" }, why(intervalTopic(metric), null, "95 % interval, at any time")),
+          h("th", { scope: "col", class: "number" }, why(intervalTopic(metric), null, "p-value")),
         ),
       ),
       h("tbody", null, rows),
@@ -157,11 +157,22 @@ function ends(low, high) {
 }
 
 /** The topic that explains what stands below a column's label. */
-function labelTopic(metric, label) {
+function labelTopic(metric, label, spec) {
+  if (spec?.winsorize && ["Per unit", "Difference"].includes(label)) return "winsorized";
   if (["Units", "Events", "Converted", "Per unit"].includes(label)) return "figures";
+  if (label === "Steps") return "funnel";
   if (format.isPercentile(metric.aggregation)) return "quantile";
   if (metric.aggregation === "ratio") return "ratios";
   return label === "Difference" ? "difference" : "figures";
+}
+
+/** The topics that explain a comparison's intervals and p-values. */
+function intervalTopic(metric) {
+  return format.isPercentile(metric.aggregation) ? "quantileInterval" : "sequential";
+}
+
+function fixedTopic(metric) {
+  return format.isPercentile(metric.aggregation) ? "quantileFixed" : "fixed";
 }
 
 /** Whether the mean per unit is a share: no unit counts more than once. */
@@ -177,13 +188,13 @@ function isShare(metric) {
 function valueOf(metric, arm) {
   const shown = format.number(arm.value);
   if (format.isPercentile(metric.aggregation)) return why("quantile", null, shown);
-  if (arm.steps) return arm.steps.map((units) => h("span", { class: "step" }, format.count(units)));
+  if (arm.steps) return arm.steps.map((units) => why("funnel", null, h("span", { class: "step" }, format.count(units))));
   if (metric.aggregation !== "ratio" || arm.denominator === undefined) return shown;
   const here = `Here: \u03a3 y = ${format.number(arm.sum)}, \u03a3 x = ${format.number(arm.denominator)}.`;
   return why("ratios", here, shown);
 }
 
-function comparisonCells(metric, comparison, place, direction, show, arms) {
+function comparisonCells(metric, comparison, place, direction, show, arms, spec) {
   const { difference, relativeLift, sequential, fixed } = comparison;
   const { tone, text } = verdict(metric.aggregation, comparison, direction);
   const here = inLetters(metric, comparison, arms);
@@ -191,7 +202,7 @@ function comparisonCells(metric, comparison, place, direction, show, arms) {
     cell(
       "Difference",
       why(
-        explainedBy(metric, comparison),
+        explainedBy(metric, comparison, spec),
         here,
         h("span", { class: "difference" }, difference === null ? format.DASH : show(difference)),
         relativeLift === null ? null : hint(format.signed(format.percent(relativeLift, 1))),
@@ -201,11 +212,11 @@ function comparisonCells(metric, comparison, place, direction, show, arms) {
     h(
       "td",
       { "data-label": "95 % interval", class: "wide" },
-      sequential ? why("sequential", here, intervalBar(comparison, place, tone, show)) : null,
+      sequential ? why(intervalTopic(metric), here, intervalBar(comparison, place, tone, show)) : null,
       h("span", { class: "verdict", "data-tone": tone }, text),
       fixed
         ? why(
-            "fixed",
+            fixedTopic(metric),
             here,
             h(
               "span",
@@ -218,16 +229,17 @@ function comparisonCells(metric, comparison, place, direction, show, arms) {
     ),
     cell(
       "p-value",
-      sequential ? why("sequential", here, format.pValue(sequential.pValue)) : format.DASH,
+      sequential ? why(intervalTopic(metric), here, format.pValue(sequential.pValue)) : format.DASH,
     ),
   ];
 }
 
 /** The topic that says what a difference is of. */
-function explainedBy(metric, comparison) {
+function explainedBy(metric, comparison, spec) {
   if (format.isPercentile(metric.aggregation)) return "quantile";
   if (metric.aggregation === "ratio") return "ratios";
-  return comparison.adjustment ? "covariate" : "difference";
+  if (comparison.adjustment) return "covariate";
+  return spec?.winsorize ? "winsorized" : "difference";
 }
 
 /** What the formulas' letters stand for in a comparison. */
@@ -280,7 +292,7 @@ export function breaches(results, variants) {
   const names = new Map(variants.map(({ id, name }) => [id, name]));
   return (results?.breaches ?? []).map((breach) => ({
     key: [breach.kind, breach.metric, breach.variant].join(":"),
-    topic: breach.kind === "sample_ratio" ? "ratio" : "sequential",
+    topic: ALERTS[breach.kind] ?? "sequential",
     text: BREACHED[breach.kind]?.(breach, names) ?? breach.kind.replaceAll("_", " "),
   }));
 }

@@ -24,6 +24,7 @@ export const TOPICS = {
     formula: [
       "rate      = converted / n         n: units of the arm",
       "per unit  m = \u03a3 y / n          y: a unit's total",
+      "per event   = \u03a3 y / events",
     ],
     holds: "By event time, whichever record arrives first; an event counts once, however often it is sent. Units that were exposed to two variants are crossovers: left out, and counted as such.",
     source: null,
@@ -175,6 +176,118 @@ export const TOPICS = {
     },
     anchor: "quantiles",
   },
+  quantileInterval: {
+    title: "Interval and p-value of a percentile, at any time",
+    says: "The differences of percentiles that the data do not rule out, however often you look and whenever you stop.",
+    formula: [
+      "interval = low(variant) \u2212 high(control) to high(variant) \u2212 low(control)",
+      "low, high: the values that an arm's percentile cannot be told from, at half the level each",
+      "over units, at most 1 / M:  M = \u03a3 over r < q, by Beta(a, b), of (r/q)^k \u00b7 ((1 \u2212 r)/(1 \u2212 q))^(n \u2212 k)",
+      "k: totals of n at or below a value,   q: the percentile's share",
+      "over events: the mean of Y \u2212 q n over units, tested as differences of means are",
+    ],
+    holds: "Over units, the chance that it ever excludes the true difference is at most 5 %, whatever the distribution; over events in the limit of many units. Two arms at half the level are always enough, so it is wider than it need be.",
+    source: {
+      title: "Howard and Ramdas: Sequential estimation of quantiles with applications to A/B testing and best-arm identification. Bernoulli 28(3), 2022",
+      url: "https://arxiv.org/abs/1906.09712",
+    },
+    anchor: "quantiles",
+  },
+  quantileFixed: {
+    title: "Interval and p-value of a percentile, at the planned end",
+    says: "What a test of percentiles says that is looked at once, when the number of units planned beforehand is reached.",
+    formula: [
+      "low, high: the values where P( Binomial(n, q) so far out ) \u2265 2.5 %;  over events by Student's t over units",
+      "interval = d \u2212 \u221a( (dv \u2212 low v)\u00b2 + (high c \u2212 dc)\u00b2 ) to d + \u221a( (high v \u2212 dv)\u00b2 + (dc \u2212 low c)\u00b2 )",
+      "dv, dc: the percentiles of variant and control, d = dv \u2212 dc",
+    ],
+    holds: "Valid at its planned end only.",
+    source: {
+      title: "Thompson: On confidence ranges for the median and other expectation distributions for populations of unknown distribution form. Annals of Mathematical Statistics 7, 1936",
+      url: "https://doi.org/10.1214/aoms/1177732502",
+    },
+    anchor: "quantiles",
+  },
+  funnel: {
+    title: "Steps of a funnel",
+    says: "How many units took each step, in order, within the attribution window; arms are compared by the share that took all.",
+    formula: [
+      "t(1) = first event of step 1 after first exposure",
+      "t(k) = first event of step k not before t(k \u2212 1)",
+      "step k = units that have a t(k)",
+    ],
+    holds: "Each step is the earliest event possible, so a unit gets as far as any choice of its events allows. Compare arms by the whole funnel only: whom a variant loses early depends on the variant.",
+    source: null,
+    anchor: "funnels",
+  },
+  winsorized: {
+    title: "Winsorized totals",
+    says: "A unit's total beyond a bound counts as the bound, so no unit decides a comparison by itself. The sum stays what it is; mean, difference and intervals are of the bounded totals.",
+    formula: ["y' = min( max(y, lower), upper )", "m  = \u03a3 y' / n,   d = m(variant) \u2212 m(control)"],
+    holds: "Of the bounded totals, which is another question than that of the unbounded ones. Bounds have to be chosen before looking.",
+    source: null,
+    anchor: "winsorized-metrics",
+  },
+  guardrail: {
+    title: "Harm to a guardrail",
+    says: "A variant is worse than control by more than the metric's tolerance, whichever value of its interval at any time is true.",
+    formula: [
+      "harm where  high < \u2212t   (increase is better)",
+      "       or   low  > t    (decrease is better)",
+      "low, high: ends of the interval at any time,   t: tolerance",
+    ],
+    holds: "A variant that does no harm is ever found harmful with at most 2.5 %, for each guardrail, over all looks together. Several guardrails add up.",
+    source: {
+      title: "Waudby-Smith and others: Time-uniform central limit theory and asymptotic confidence sequences. Annals of Statistics 52(6), 2024",
+      url: "https://arxiv.org/abs/2103.06476",
+    },
+    anchor: "guardrails-and-health",
+  },
+  imbalance: {
+    title: "Exposures of one hour",
+    says: "The units first exposed within one hour came in other shares than planned, however well the total looks.",
+    formula: ["the sample ratio's p-value at any time, of the hour's units alone, with \u03b1 = 100 \u03b8"],
+    holds: "Told at one in a million, so at most that share of hours raises a false alarm.",
+    source: {
+      title: "Lindon and Malek: Anytime-valid inference for multinomial count data. NeurIPS 2022",
+      url: "https://arxiv.org/abs/2011.03567",
+    },
+    anchor: "guardrails-and-health",
+  },
+  silence: {
+    title: "Silence of a metric",
+    says: "Exposures go on and the metric's events have stopped.",
+    formula: [
+      "P(none of n units acts) \u2264 exp( \u2212r n )      told where r n \u2265 14",
+      "r: share of the run's units that acted,   n: units exposed since the last event",
+    ],
+    holds: "A chance of less than one in a million, if units go on as before.",
+    source: null,
+    anchor: "guardrails-and-health",
+  },
+  errorBudget: {
+    title: "Error budget of telemetry",
+    says: "More of an hour's telemetry was refused than may be, and more than chance explains.",
+    formula: [
+      "P( Binomial(n, b) \u2265 r ) \u2264 1 in a million, and r / n > b",
+      "n: records of the hour,   r: refused ones,   b: the budget",
+    ],
+    holds: "For each look at an hour; an hour is looked at while it fills.",
+    source: {
+      title: "Clopper and Pearson: The use of confidence or fiducial limits illustrated in the case of the binomial. Biometrika 26, 1934",
+      url: "https://doi.org/10.1093/biomet/26.4.404",
+    },
+    anchor: "guardrails-and-health",
+  },
+};
+
+/** By kind of alert: the topic that says when it is told. */
+export const ALERTS = {
+  guardrail: "guardrail",
+  sample_ratio: "ratio",
+  exposure_imbalance: "imbalance",
+  silence: "silence",
+  error_budget: "errorBudget",
 };
 
 /** Content that explains itself when clicked; `here` says what the formula's letters are now. */
