@@ -11,7 +11,7 @@ from importlib.util import find_spec
 import pytest
 
 from anabranch.engine import Stage
-from anabranch.errors import SettingsError
+from anabranch.errors import MalformedEventError, SettingsError
 from anabranch.runtime.pipeline import Message
 from anabranch.runtime.tracing import Tracing, tracing, wanted_exporter
 from anabranch.settings import load_settings
@@ -197,6 +197,28 @@ async def test_a_record_that_raises_is_told_by_its_spans_and_put_away_untouched(
     assert all(s.end_time for s in spans.own)
     [dead] = await cluster.read("in.dlq")
     assert list(dead.headers)[:2] == sampled(2)
+
+
+async def test_a_dead_letter_is_told_by_the_span_of_its_record_alone():
+    class Check:
+        def process(self, batch, state, cache, out) -> None:
+            for record in batch.sources["in"]:
+                if record.value == b"invalid":
+                    out.dead_letter(record, MalformedEventError("value: it says so itself"))
+
+    spans = Collected()
+    messages = [(b"k", b"good", sampled(1)), (b"k", b"invalid", sampled(2))]
+    cluster = await processed(Check, messages, spans)
+    [batch] = spans.batches
+    assert batch.status.status_code is StatusCode.UNSET
+    assert batch.attributes["anabranch.dead_letters"] == 1
+    told = {s.context.trace_id: s for s in spans.own}
+    assert told[1].attributes["anabranch.outcome"] == "committed"
+    assert told[2].attributes["anabranch.outcome"] == "dead letter"
+    assert told[2].attributes["error.type"] == "MalformedEventError"
+    assert told[2].status.description == "value: it says so itself"
+    [dead] = await cluster.read("in.dlq")
+    assert list(dead.headers)[:2] == sampled(2), "as it came"
 
 
 async def test_spans_of_a_batch_know_the_group_the_partition_and_the_offset():

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from anabranch.engine.stage import DEAD_LETTER_SUFFIX
-from anabranch.engine.tracing import original
+from anabranch.engine.tracing import refused
 from anabranch.errors import InvalidEventError
 from anabranch.processors.protocol import Headers, Output, Record
 
@@ -62,7 +62,7 @@ class Outbox:
             entries.extend(outputs)
 
     def dead_letter(self, record: Record, error: BaseException) -> None:
-        record = original(record)
+        record = refused(record, error)
         self.reasons[type(error).__name__] += 1
         self.send(
             self._logical[record.topic] + DEAD_LETTER_SUFFIX,

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from anabranch.processors.protocol import Headers, Record
 
-__all__ = ["NO_SPANS", "BatchSpan", "Spans", "TracedRecord", "original"]
+__all__ = ["NO_SPANS", "BatchSpan", "Spans", "TracedRecord", "refused"]
 
 Records = Mapping[str, Sequence[Record]]
 """Logical source to records."""
@@ -24,9 +24,22 @@ class TracedRecord:
     Args:
         record: As it came.
         headers: Those to be carried on.
+
+    Attributes:
+        refused: Why it was put on the dead letters; None where it was not.
     """
 
-    __slots__ = ("headers", "key", "offset", "partition", "record", "timestamp", "topic", "value")
+    __slots__ = (
+        "headers",
+        "key",
+        "offset",
+        "partition",
+        "record",
+        "refused",
+        "timestamp",
+        "topic",
+        "value",
+    )
 
     def __init__(self, record: Record, headers: Headers) -> None:
         self.record = record
@@ -37,11 +50,15 @@ class TracedRecord:
         self.key = record.key
         self.value = record.value
         self.headers = headers
+        self.refused: BaseException | None = None
 
 
-def original(record: Record) -> Record:
-    """The record as it came."""
-    return record.record if isinstance(record, TracedRecord) else record
+def refused(record: Record, error: BaseException) -> Record:
+    """The record as it came, once its span knows that it is put on the dead letters."""
+    if not isinstance(record, TracedRecord):
+        return record
+    record.refused = error
+    return record.record
 
 
 class BatchSpan(Protocol):

@@ -90,7 +90,7 @@ class BatchSpans:
         )
         back = [Link(batch.get_span_context())]
         given = dict(records)
-        own: list[Span] = []
+        own: list[tuple[Span, TracedRecord]] = []
         for source, at, parent in found:
             record = records[source][at]
             span = self._tracer.start_span(
@@ -106,11 +106,12 @@ class BatchSpans:
             )
             if not span.is_recording():  # the sampler's last word: the trace goes on as it came
                 continue
-            own.append(span)
+            renewed = TracedRecord(record, _renewed(record.headers, span.get_span_context()))
+            own.append((span, renewed))
             some = given[source]
             if not isinstance(some, list) or some is records[source]:
                 given[source] = some = list(some)
-            some[at] = TracedRecord(record, _renewed(record.headers, span.get_span_context()))
+            some[at] = renewed
         return _BatchSpan(batch, own, given)
 
     def _sampled(
@@ -136,7 +137,10 @@ class _BatchSpan:
     __slots__ = ("_open", "_own", "_span", "ids", "records")
 
     def __init__(
-        self, span: Span, own: list[Span], records: Mapping[str, Sequence[Record]]
+        self,
+        span: Span,
+        own: list[tuple[Span, TracedRecord]],
+        records: Mapping[str, Sequence[Record]],
     ) -> None:
         self._span = span
         self._own = own
@@ -153,15 +157,19 @@ class _BatchSpan:
 
     def committed(self, dead_letters: int) -> None:
         self._span.set_attribute("anabranch.dead_letters", dead_letters)
+        for span, record in self._own:
+            if record.refused is not None:
+                _tell_error(span, record.refused)
+                span.set_attribute("anabranch.outcome", "dead letter")
+                span.end()
+        self._own = [(span, record) for span, record in self._own if record.refused is None]
         self._close("committed")
 
     def failed(self, error: BaseException) -> None:
         if not self._open:
             return
-        kind = type(error).__name__
-        for span in (self._span, *self._own):
-            span.set_status(StatusCode.ERROR, str(error))
-            span.set_attribute("error.type", kind)
+        for span in (self._span, *(span for span, _ in self._own)):
+            _tell_error(span, error)
         self._span.record_exception(error)
         self._close("failed")
 
@@ -172,9 +180,14 @@ class _BatchSpan:
         if not self._open:
             return
         self._open = False
-        for span in (*self._own, self._span):
+        for span in (*(span for span, _ in self._own), self._span):
             span.set_attribute("anabranch.outcome", outcome)
             span.end()
+
+
+def _tell_error(span: Span, error: BaseException) -> None:
+    span.set_status(StatusCode.ERROR, str(error))
+    span.set_attribute("error.type", type(error).__name__)
 
 
 class RequestSpans:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
@@ -37,7 +38,8 @@ _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_E
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _LINKS: Final = "OTEL_SPAN_LINK_COUNT_LIMIT"
 _MOST: Final = 128
-_FLUSH_SECONDS: Final = 5.0
+_FLUSH_SECONDS: Final = 3.0
+"""A collector that is away must not hold the end up for longer."""
 
 
 class Tracing:
@@ -112,7 +114,7 @@ async def tracing(service: str) -> AsyncIterator[Tracing]:
         yield Tracing()
         return
     try:
-        provider, ours = _provider(service, wanted)
+        provider, exporter = _provider(service, wanted)
     except ImportError:
         log.warning(
             "the environment asks for traces, and what sends them is not installed: "
@@ -120,17 +122,17 @@ async def tracing(service: str) -> AsyncIterator[Tracing]:
         )
         yield Tracing()
         return
-    log.info("traces go out by %s", wanted if ours else "the provider that is there")
+    log.info("traces go out by %s", wanted if exporter else "the provider that is there")
     try:
         tracer = provider.get_tracer("anabranch", _version())
         yield Tracing(tracer, most=_most(os.environ))
     finally:
-        if ours:
-            await asyncio.to_thread(_end, provider)
+        if exporter is not None:
+            await asyncio.to_thread(_end, provider, exporter)
 
 
-def _provider(service: str, wanted: str) -> tuple[Any, bool]:
-    """The provider, and whether it is ours to end.
+def _provider(service: str, wanted: str) -> tuple[Any, SpanExporter | None]:
+    """The provider, and its exporter where it is ours to end.
 
     Raises:
         ImportError: The extra is not installed.
@@ -142,13 +144,14 @@ def _provider(service: str, wanted: str) -> tuple[Any, bool]:
 
     there = trace.get_tracer_provider()
     if isinstance(there, TracerProvider):
-        return there, False
+        return there, None
     resource = Resource.create({"service.version": _version()})
     if resource.attributes.get("service.name", "").startswith("unknown_service"):
         resource = resource.merge(Resource({"service.name": service}))
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(_exporter(wanted)))
-    return provider, True
+    exporter = _exporter(wanted)
+    provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider, exporter
 
 
 def _exporter(wanted: str) -> SpanExporter:
@@ -165,10 +168,15 @@ def _exporter(wanted: str) -> SpanExporter:
     return OTLPSpanExporter()
 
 
-def _end(provider: Any) -> None:
-    """Send what is left, within a bound: a collector that is away must not hold the end up."""
-    provider.force_flush(int(_FLUSH_SECONDS * 1000))
-    provider.shutdown()
+def _end(provider: Any, exporter: SpanExporter) -> None:
+    """Send what is left; an exporter that is still trying after a while is told to give up."""
+    enough = threading.Timer(_FLUSH_SECONDS, exporter.shutdown)
+    enough.start()
+    try:
+        provider.force_flush()
+        provider.shutdown()
+    finally:
+        enough.cancel()
 
 
 def _most(environ: Mapping[str, str]) -> int:
