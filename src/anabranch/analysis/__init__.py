@@ -11,6 +11,7 @@
 ===================  ===========================================================================
 ``sources``          where results come from: ``read_topic``, ``rebuild``, ``read_events``,
                      ``read_frame``
+``segments``         ``read_segments``: the same by an attribute of the units
 ``units``            ``read_units``: a table that has a row for each unit
 ``report``           :class:`Analysis`, what all of them give
 ``rows``             results as rows of plain values
@@ -23,6 +24,7 @@ need matplotlib, which come with ``pip install 'anabranch[analysis]'``; nothing 
 """
 
 from anabranch.analysis.report import Analysis
+from anabranch.analysis.segments import read_segments
 from anabranch.analysis.sources import read_events, read_frame, read_topic, rebuild
 from anabranch.analysis.units import UnitMetric, read_units
 
@@ -31,6 +33,7 @@ __all__ = [
     "UnitMetric",
     "read_events",
     "read_frame",
+    "read_segments",
     "read_topic",
     "read_units",
     "rebuild",

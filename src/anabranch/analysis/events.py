@@ -33,7 +33,7 @@ from anabranch.events.cloudevents import format_time, parse_time
 from anabranch.events.files import parse_line
 from anabranch.runtime import Message
 
-__all__ = ["SOURCE", "frame_messages"]
+__all__ = ["SOURCE", "frame_messages", "told_by_rows"]
 
 SOURCE: Final = "frame"
 """CloudEvents source of a data frame's events."""
@@ -53,8 +53,7 @@ def frame_messages(frame: Frame) -> Iterator[Message]:
     Raises:
         EventSchemaError: A row is no event; the message names it.
     """
-    for number, row in enumerate(rows_of(frame)):
-        told = {name: value for name, value in row.items() if value is not None}
+    for number, told in enumerate(_told(frame)):
         try:
             line = _encode(_event(told, number))
             event = parse_line(line, f"row {number}")
@@ -63,12 +62,37 @@ def frame_messages(frame: Frame) -> Iterator[Message]:
         yield Message(event.topic, event.key, event.value, event.headers, event.time)
 
 
-def _event(row: Mapping[str, Any], number: int) -> dict[str, Any]:
-    kind = row.get("type") or (
+def told_by_rows(frame: Frame, attribute: str) -> Iterator[tuple[int, str, tuple[str, ...], Any]]:
+    """Time, id, units and value of each exposure and context that has the attribute.
+
+    Raises:
+        EventSchemaError: A row is no event.
+    """
+    for number, row in enumerate(_told(frame)):
+        if attribute in row and _kind(row) != "telemetry":
+            units = tuple(
+                f"{kind}:{_plain(row[name])}" for kind, name in _IDENTITIES.items() if name in row
+            )
+            yield _time(row), str(row.get("id", number)), units or (_unit(row),), row[attribute]
+
+
+def _told(frame: Frame) -> Iterator[dict[str, Any]]:
+    """The rows, without what is missing."""
+    for row in rows_of(frame):
+        yield {name: value for name, value in row.items() if value is not None}
+
+
+def _kind(row: Mapping[str, Any]) -> str:
+    kind: str = row.get("type") or (
         "exposure" if "variant" in row else "telemetry" if "name" in row else "context"
     )
     if kind not in _KINDS:
         raise EventSchemaError(f"type: {kind!r} is none of {', '.join(_KINDS)}")
+    return kind
+
+
+def _event(row: Mapping[str, Any], number: int) -> dict[str, Any]:
+    kind = _kind(row)
     return {
         "specversion": "1.0",
         "id": str(row.get("id", number)),

@@ -20,7 +20,18 @@ from anabranch.runtime.replaying import dead_letters, decode_results, file_messa
 from anabranch.settings import Settings, load_settings
 from anabranch.specs import Catalog, load_specs
 
-__all__ = ["SpecsSource", "read_events", "read_frame", "read_topic", "rebuild"]
+__all__ = [
+    "SpecsSource",
+    "at_least_one",
+    "catalog_of",
+    "embedded",
+    "of_messages",
+    "read_events",
+    "read_frame",
+    "read_topic",
+    "rebuild",
+    "run",
+]
 
 SpecsSource = str | PathLike[str] | Catalog
 """A file or folder with specs, or a catalog of them."""
@@ -43,7 +54,7 @@ def read_topic(*, bootstrap: str | None = None, prefix: str | None = None) -> An
         KafkaUnavailableError: No broker answers.
         TopologyError: There is no such topic.
     """
-    return _run(_read_topic(load_settings(bootstrap=bootstrap, prefix=prefix)))
+    return run(_read_topic(load_settings(bootstrap=bootstrap, prefix=prefix)))
 
 
 def rebuild(
@@ -70,7 +81,7 @@ def rebuild(
         SpecError: A spec is wrong.
     """
     settings = load_settings(bootstrap=bootstrap, prefix=prefix)
-    return _run(_rebuild(settings, _catalog(specs), _at_least_one(looks)))
+    return run(_rebuild(settings, catalog_of(specs), at_least_one(looks)))
 
 
 def read_events(
@@ -93,7 +104,7 @@ def read_events(
     """
     several = [files] if isinstance(files, str | PathLike) else files
     messages = file_messages(map(Path, several))
-    return _run(_of_messages(messages, _catalog(specs), _at_least_one(looks)))
+    return run(of_messages(messages, catalog_of(specs), at_least_one(looks)))
 
 
 def read_frame(frame: Frame, *, specs: SpecsSource, looks: int = 1) -> Analysis:
@@ -108,13 +119,13 @@ def read_frame(frame: Frame, *, specs: SpecsSource, looks: int = 1) -> Analysis:
         EventSchemaError: A row is no event; the message names it.
         SpecError: A spec is wrong.
     """
-    return _run(_of_messages(frame_messages(frame), _catalog(specs), _at_least_one(looks)))
+    return run(of_messages(frame_messages(frame), catalog_of(specs), at_least_one(looks)))
 
 
 # -- running ----------------------------------------------------------------------------------
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def run(work: Coroutine[Any, Any, T]) -> T:
     """Also where a loop is running already, as in a notebook: on a thread of its own there."""
     try:
         asyncio.get_running_loop()
@@ -124,19 +135,29 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-def _catalog(specs: SpecsSource) -> Catalog:
+def catalog_of(specs: SpecsSource) -> Catalog:
+    """Checked, and as assignment needs them.
+
+    Raises:
+        SpecError: A spec is wrong.
+    """
     if isinstance(specs, Catalog):
         return specs.check()
     return load_specs(Path(specs), check=compile_spec).check()
 
 
-def _at_least_one(looks: int) -> int:
+def at_least_one(looks: int) -> int:
+    """So many looks.
+
+    Raises:
+        ValueError: There are none.
+    """
     if looks < 1:
         raise ValueError(f"results cannot be taken {looks} times: give 1 or more looks")
     return looks
 
 
-def _embedded(catalog: Catalog) -> EmbeddedPipeline:
+def embedded(catalog: Catalog) -> EmbeddedPipeline:
     """Whatever the environment says of brokers and folders: it is all in this process."""
     settings = load_settings(
         prefix="analysis", partitions=1, breaker_share=1, results_linger=0
@@ -144,7 +165,8 @@ def _embedded(catalog: Catalog) -> EmbeddedPipeline:
     return EmbeddedPipeline(build_stages(catalog, settings), settings)
 
 
-async def _of_messages(messages: Iterable[Message], catalog: Catalog, looks: int) -> Analysis:
+async def of_messages(messages: Iterable[Message], catalog: Catalog, looks: int) -> Analysis:
+    """What comes of records of the input topics."""
     if looks == 1:
         return await _history(catalog, _one(messages), lambda _: False)
     ordered = sorted(messages, key=_time)
@@ -182,7 +204,7 @@ async def _history(
                 seen.add(value)
                 history.append(decode_results(value))
 
-    async with _embedded(catalog) as pipeline:
+    async with embedded(catalog) as pipeline:
         async for batch in batches:
             await pipeline.publish(batch)
             if look(batch):
