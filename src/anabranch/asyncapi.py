@@ -38,6 +38,7 @@ _PAYLOADS: Final[Mapping[str, Any]] = {
     "observations": models.Observation,
     "metric-windows": models.MetricWindow,
     "results": models.Results,
+    "segments": models.Results,
     "alerts": models.Alert | models.Anomaly,
     "audit": AuditEntry,
 }

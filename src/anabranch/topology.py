@@ -107,7 +107,7 @@ STAGES: tuple[StageShape, ...] = (
     StageShape(
         "aggregate",
         sources=("deltas", "telemetry-counts"),
-        outputs=("metric-windows", "results", "alerts"),
+        outputs=("metric-windows", "results", "segments", "alerts"),
         does="adds up windows and results, experiment by experiment",
         stateful=True,
         gathers=True,
@@ -148,6 +148,12 @@ _ENTITIES: tuple[Topic, ...] = (
         30,
     ),
     Topic("results", "experiment|version", "an experiment's cumulative results", "compact"),
+    Topic(
+        "segments",
+        "experiment|version|attribute|value",
+        "the same of a segment of its units",
+        "compact",
+    ),
     Topic("alerts", "experiment or event", "an alert with its evidence", "delete", 90),
 )
 
@@ -175,6 +181,7 @@ OUTPUT_TOPICS: tuple[str, ...] = (
     "exposures",
     "metric-windows",
     "results",
+    "segments",
     "alerts",
     *(t.name for t in TOPICS if t.name.endswith(".dlq")),
 )

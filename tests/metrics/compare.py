@@ -25,6 +25,19 @@ def check_results(results, expected, spec):
         _check_comparisons(spec.metrics_by_name[metric["name"]], metric, results, expected)
 
 
+def check_segments(found, expected, spec):
+    """The latest results of every segment; those that every unit has left are at zero."""
+    known = {
+        (one["segment"]["attribute"], one["segment"]["value"]): one
+        for key, one in found.items()
+        if key.startswith(f"{spec.key}|{spec.version}|".encode())
+    }
+    assert {*known} >= {*expected["segments"]}
+    nothing = {"units": {}, "metrics": {}}
+    for at, results in known.items():
+        check_results(results, {"crossovers": {}, **expected["segments"].get(at, nothing)}, spec)
+
+
 def _check_arm(metric, arm, figures):
     converted, events, total, *_, excluded = figures or [0] * 13
     assert arm.get("excluded", 0) == excluded

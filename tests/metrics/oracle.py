@@ -29,6 +29,8 @@ class Shown:
     time: int
     version: str = ""
     """That of the shop's first of the experiment where it is not given."""
+    country: str = "other"
+    """The segment that the exposure names, where the experiment has such."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def recompute(
     metrics: dict[tuple[str, str], Metric] = defaultdict(Metric)
     windows: Counter[tuple[Any, ...]] = Counter()
     window_sums: dict[tuple[Any, ...], Fraction] = defaultdict(Fraction)
+    segments: dict[tuple[str, str], list[Any]] = defaultdict(list)
     as_of = None
     for happened in by_unit.values():
         all_shown = [e for e in happened if isinstance(e, Shown) and e.experiment == spec.key]
@@ -143,6 +146,9 @@ def recompute(
         (variant,) = variants
         first = min(e.time for e in shown)
         units[variant] += 1
+        for attribute in (segment.attribute for segment in spec.segments):
+            value = min(e.country for e in shown if e.time == first)
+            segments[attribute, value] += happened
         for size in sizes:
             windows["exposures", size, opens(first, size), variant] += 1
         for metric in spec.success_metrics:
@@ -173,7 +179,17 @@ def recompute(
         "metrics": {n: metric.figures for n, metric in metrics.items() if metric.figures != zeros},
         "windows": dict(windows),
         "window_sums": {at: total for at, total in window_sums.items() if total},
+        "segments": _of_segments(segments, spec),
     }
+
+
+def _of_segments(
+    segments: dict[tuple[str, str], list[Any]], spec: ExperimentSpec
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """Units and metrics of each segment: those of a run that only its units came to."""
+    alone = spec.model_copy(update={"segments": ()})
+    found = {at: recompute(events, alone) for at, events in segments.items()}
+    return {at: {name: one[name] for name in ("units", "metrics")} for at, one in found.items()}
 
 
 def version_of(shown: Shown) -> str:

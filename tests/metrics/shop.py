@@ -43,6 +43,7 @@ CHECKOUT = ExperimentSpec.model_validate(
         "variants": [{"id": "control"}, {"id": "short"}, {"id": "long", "weight": 2}],
         "allocation": {"type": "random"},
         "successMetrics": METRICS,
+        "segments": [{"attribute": "country", "values": ["DE", "FR"]}],
     }
 )
 

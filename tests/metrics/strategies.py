@@ -24,6 +24,8 @@ shown = st.one_of(
         st.sampled_from(["control"] * 8 + ["short", "long"]),
         st.sampled_from(UNITS),
         TIMES,
+        st.just(""),
+        st.sampled_from(["DE", "FR", "other"]),
     ),
     st.builds(
         Shown,

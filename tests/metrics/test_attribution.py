@@ -11,6 +11,7 @@ from anabranch.metrics.changes import RunChanges
 from anabranch.metrics.ledger import LedgerSettings
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import Counting, Plan
+from anabranch.metrics.segments import parts_of, settle
 from anabranch.metrics.windows import Days
 from tests.metrics.oracle import ZONE, Did, Shown, recompute, version_of
 from tests.metrics.shop import BANNER, CATALOG, CHECKOUT, NEXT_BANNER
@@ -19,6 +20,8 @@ from tests.metrics.strategies import deliveries
 PLAN = Plan(CATALOG)
 SIZES = (60_000, 300_000, Days(86_400_000, ZONE))
 T = 1_700_000_000_000 // 300_000 * 300_000
+
+SEGMENTED = {run.key: run for run in PLAN.runs.values() if run.segments}
 
 
 class World:
@@ -33,14 +36,17 @@ class World:
 
     def batch(self, *events, arrival=T):
         records = {}
+        parts = {}
         changes = defaultdict(RunChanges)
         for event in events:
             if event.unit not in records:
-                records[event.unit] = orjson.loads(self.store.get(event.unit, b"{}"))
+                record = records[event.unit] = orjson.loads(self.store.get(event.unit, b"{}"))
+                parts[event.unit] = parts_of(record.get("r", {}), SEGMENTED)
             unit = Unit(records[event.unit], self.sizes, changes.__getitem__)
             if isinstance(event, Shown):
                 run = PLAN.runs[event.experiment, version_of(event)]
-                unit.expose(run, event.variant, event.time)
+                segments = {"country": event.country} if run.segments else {}
+                unit.expose(run, event.variant, event.time, segments)
                 continue
             plan = PLAN.event(event.event, "1.0.0")
             values = {k: v for k, v in event.properties if k in plan.properties}
@@ -52,6 +58,7 @@ class World:
             else:
                 self.evicted += gone
         for name, record in records.items():
+            settle(parts[name], parts_of(record["r"], SEGMENTED), changes)
             self.store[name] = orjson.dumps(record)
         for key, change in changes.items():
             self.totals.setdefault(key, Total()).add(change)
@@ -71,6 +78,8 @@ class Total:
         self.moments = defaultdict(Moments)
         self.windows = Counter()
         self.sums = defaultdict(Fraction)
+        self.segments = defaultdict(Counter)
+        self.segment_moments = defaultdict(lambda: defaultdict(Moments))
 
     def add(self, change):
         self.as_of = max(self.as_of or 0, change.as_of or 0) or None
@@ -79,6 +88,10 @@ class Total:
             self.crossovers[name] += variant.crossovers
             for metric, moments in variant.moments.items():
                 self.moments[name, metric].add(moments)
+        for (attribute, value, name), variant in change.segments.items():
+            self.segments[attribute, value][name] += variant.units
+            for metric, moments in variant.moments.items():
+                self.segment_moments[attribute, value][name, metric].add(moments)
         for (size, start, variant), window in change.windows.items():
             self.windows["exposures", size, start, variant] += window.exposures
             for metric, cell in window.cells.items():
@@ -95,28 +108,37 @@ class Total:
             "as_of": self.as_of,
             "units": _clean(self.units),
             "crossovers": _clean(self.crossovers),
-            "metrics": {
-                name: (
-                    m.converted,
-                    m.events,
-                    Fraction(m.sum),
-                    Fraction(m.sum_squares),
-                    Fraction(m.event_squares),
-                    m.bins,
-                    Fraction(m.capped),
-                    Fraction(m.beside),
-                    Fraction(m.beside_squares),
-                    Fraction(m.cross),
-                    m.pairs,
-                    m.others,
-                    m.excluded,
-                )
-                for name, m in self.moments.items()
-                if m
-            },
+            "metrics": _figures(self.moments),
             "windows": _clean(self.windows),
             "window_sums": _clean(self.sums),
+            "segments": {
+                at: {"units": _clean(units), "metrics": _figures(self.segment_moments[at])}
+                for at, units in self.segments.items()
+                if _clean(units)
+            },
         }
+
+
+def _figures(kept):
+    return {
+        name: (
+            m.converted,
+            m.events,
+            Fraction(m.sum),
+            Fraction(m.sum_squares),
+            Fraction(m.event_squares),
+            m.bins,
+            Fraction(m.capped),
+            Fraction(m.beside),
+            Fraction(m.beside_squares),
+            Fraction(m.cross),
+            m.pairs,
+            m.others,
+            m.excluded,
+        )
+        for name, m in kept.items()
+        if m
+    }
 
 
 def _clean(counts):
@@ -242,6 +264,40 @@ def test_what_the_ledger_forgets_keeps_the_unit_out():
     world = World(LedgerSettings(most=2)).batch(banner(0), order(1, -1))
     world.batch(*(order(n, n) for n in range(2, 12)))
     assert first_orders(world) == (0, 0, 1)
+
+
+def from_country(at, country, variant="short", unit="user:1"):
+    return Shown("checkout", variant, unit, T + at * 1000, "", country)
+
+
+def countries(world):
+    """Country to the units it has and their orders, of the variant "short"."""
+    return {
+        value: (of["units"].get("short", 0), of["metrics"].get(("short", "orders"), (0, 0))[1])
+        for (_, value), of in world.of()["segments"].items()
+    }
+
+
+@pytest.mark.parametrize(
+    "arrival",
+    list(permutations([from_country(0, "DE"), from_country(5, "FR"), order(1, 2), order(2, 9)])),
+)
+def test_a_unit_belongs_to_the_segment_of_its_first_exposure(arrival):
+    world = World()
+    for event in arrival:
+        world.batch(event)
+    assert countries(world) == {"DE": (1, 2)}
+
+
+def test_of_two_exposures_at_one_moment_the_same_one_names_the_segment():
+    both = [from_country(0, "FR"), from_country(0, "DE")]
+    assert countries(World().batch(*both)) == countries(World().batch(*reversed(both)))
+
+
+def test_a_crossover_leaves_its_segment_too():
+    world = World().batch(from_country(0, "DE"), order(1, 1)).batch(from_country(1, "DE", "long"))
+    assert countries(world) == {}
+    assert world.of()["crossovers"] == {"short": 1, "long": 1}
 
 
 def test_a_unit_with_several_orders_in_a_window_is_one_unit_of_it():

@@ -53,7 +53,7 @@ def used():
 
 @pytest.fixture
 def client(used):
-    def use(found, now) -> None:
+    def use(found, now, trace, segments) -> None:
         used.append((found.experiment, found.unit, found.variant.id))
 
     api.set_provider(AnabranchProvider(Catalog.of(FLAGS), use=use), "flags")

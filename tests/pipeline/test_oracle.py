@@ -17,7 +17,7 @@ from anabranch.events.cloudevents import format_time
 from anabranch.metrics.windows import Days
 from anabranch.runtime import EmbeddedPipeline, LiveCatalog, Message, build_stages, latest_values
 from anabranch.settings import load_settings
-from tests.metrics.compare import check_results, expected_counts, window_counts
+from tests.metrics.compare import check_results, check_segments, expected_counts, window_counts
 from tests.metrics.oracle import ZONE, Did, Shown, recompute, version_of
 from tests.metrics.shop import BANNER, CATALOG, CHECKOUT, NEXT_BANNER
 from tests.metrics.strategies import deliveries
@@ -41,6 +41,7 @@ def message(event: Shown | Did) -> Message:
             "version": version_of(event),
             "variant": event.variant,
             "unit": event.unit,
+            "segments": {"country": event.country},
         }
         made_id = f"{event.experiment}-{event.unit}-{event.variant}-{event.time}"
     else:
@@ -72,6 +73,10 @@ async def check(pipeline, events: Iterable[Shown | Did]) -> None:
         key: json.loads(value)
         for key, value in latest_values(await pipeline.records("results")).items()
     }
+    segments = {
+        key: json.loads(value)
+        for key, value in latest_values(await pipeline.records("segments")).items()
+    }
     cells = latest_values(await pipeline.records("metric-windows")).values()
     cells = [json.loads(value) for value in cells]
     for spec in RUNS:
@@ -81,6 +86,7 @@ async def check(pipeline, events: Iterable[Shown | Did]) -> None:
             assert found is None
             continue
         check_results(found, expected, spec)
+        check_segments(segments, expected, spec)
         assert window_counts(cells, spec) == expected_counts(expected)
 
 
@@ -105,6 +111,7 @@ def history(random: Random, units: int) -> list[Shown | Did]:
                         unit,
                         start + random.randrange(-60_000, 60_000),
                         random.choice(versions),
+                        random.choice(["DE", "FR", "other"]),
                     )
                 )
         events += shown

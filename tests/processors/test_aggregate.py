@@ -456,7 +456,7 @@ def _with_sum(digits):
         (b"{", MalformedEventError),
         (b"\xff", MalformedEventError),
         (b"{}", EventSchemaError),
-        (_json(format=5), EventSchemaError),
+        (_json(format=6), EventSchemaError),
         (_json(experiment="chekout"), UnknownExperimentError),
         (_json(version="3.0.0"), UnknownExperimentError),
         (_json(variants=_with_sum("12,5")), EventSchemaError),

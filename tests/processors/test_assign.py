@@ -214,6 +214,35 @@ async def test_an_unknown_experiment_is_a_dead_letter(named, message):
 # -- who is exposed ---------------------------------------------------------------------------
 
 
+SEGMENTED = experiment(
+    "shop.segmented",
+    segments=[
+        {"attribute": "country", "values": ["DE", "FR"]},
+        {"attribute": "seats", "values": ["1", "2.5"]},
+        {"attribute": "paying", "values": ["true"]},
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "segments"),
+    [
+        ({"country": "DE", "seats": 1, "paying": True}, ("DE", "1", "true")),
+        ({"country": "FR", "seats": 2.5, "paying": False}, ("FR", "2.5", "other")),
+        ({"country": "US", "seats": 1.0, "paying": "true"}, ("other", "1", "true")),
+        ({"country": ["DE"], "seats": None}, ("other", "other", "other")),
+        ({}, ("other", "other", "other")),
+    ],
+)
+async def test_an_exposure_names_the_segments_of_its_context(attributes, segments):
+    out = await bench(CHECKOUT, SEGMENTED).run(context(attributes=attributes))
+    told = {r.json["experiment"]: r.json.get("segments") for r in out.of("exposures")}
+    named = dict(zip(("country", "seats", "paying"), segments, strict=True))
+    assert told == {"shop.checkout": None, "shop.segmented": named}
+    for record in out.of("assignments"):
+        assert "segments" not in record.json
+
+
 async def test_a_prefetch_is_no_exposure():
     out = await bench().run(context(exposure=False))
     assert [r.topic for r in out.records] == ["assignments"]

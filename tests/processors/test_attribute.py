@@ -20,8 +20,9 @@ from anabranch.metrics.ledger import LedgerSettings
 from anabranch.metrics.retention import RetentionSettings
 from anabranch.metrics.windows import MINUTE, WindowSettings
 from anabranch.processors.aggregate import AggregateProcessor
-from anabranch.processors.attribute import WINDOWS_PER_DELTA, AttributeProcessor
-from tests.metrics.compare import check_results, expected_counts, window_counts
+from anabranch.processors.attribute import AttributeProcessor
+from anabranch.processors.deltas import WINDOWS_PER_DELTA
+from tests.metrics.compare import check_results, check_segments, expected_counts, window_counts
 from tests.metrics.oracle import Shown, recompute, version_of
 from tests.metrics.shop import BANNER, CATALOG, CHECKOUT, NEXT_BANNER
 from tests.metrics.strategies import deliveries
@@ -78,7 +79,9 @@ async def test_a_batch_gives_one_delta_per_run():
     )
     (record,) = out.of("deltas")
     assert record.key == b"checkout"
-    assert json.loads(record.value) == {
+    told = json.loads(record.value)
+    assert told.pop("segments") == {"country": {"other": told["variants"]}}
+    assert told == {
         "experiment": "checkout",
         "version": "1.0.0",
         "source": 3,
@@ -119,8 +122,8 @@ async def test_a_batch_gives_one_delta_per_run():
             },
             "control": {"units": 1},
         },
-        "windows": json.loads(record.value)["windows"],
-        "format": 3,
+        "windows": told["windows"],
+        "format": 5,
     }
     windows = {(w.start - T, w.variant): w for w in deltas(out)[0].windows}
     assert set(windows) == {(0, "control"), (0, "short"), (MINUTE, "short")}
@@ -402,6 +405,7 @@ class Pipeline:
         ]
         self.aggregate = Bench(AggregateProcessor(CATALOG, windows=WINDOWS), "deltas")
         self.results = {}
+        self.segments = {}
         self.windows = {}
 
     async def run(self, events):
@@ -418,6 +422,7 @@ class Pipeline:
             )
             assert not out.dead
             self.results |= {r.key: r.value for r in out.of("results")}
+            self.segments |= {r.key: r.json for r in out.of("segments")}
             self.windows |= {r.key: r.json for r in out.of("metric-windows")}
 
 
@@ -425,6 +430,7 @@ def _record(event):
     at = (event.time - T) / 1000
     if isinstance(event, Shown):
         named = {"experiment": event.experiment, "version": version_of(event)}
+        named["segments"] = {"country": event.country}
         return exposure(at, event.variant, event.unit, **named)
     made = observation(event.id, 0, event.event, event.unit, **dict(event.properties))
     return changed(made, time=event.time)
@@ -446,6 +452,7 @@ async def test_results_and_windows_are_those_of_a_batch_recomputation(delivery, 
             assert expected["as_of"] is None
             continue
         check_results(msgspec.json.decode(found), expected, spec)
+        check_segments(arrived.segments, expected, spec)
         assert window_counts(arrived.windows.values(), spec) == expected_counts(expected)
 
 

@@ -316,3 +316,12 @@ async def test_both_stores_answer_alike(
         if variant == "red":
             for store in stores:
                 await store.forget("user:1")
+
+
+async def test_a_kept_exposure_names_the_segments_of_the_context_that_asked() -> None:
+    segments = [{"attribute": "country", "values": ["DE"]}]
+    stage = Stage(experiment(keep="person", segments=segments))
+    asked = {"userId": "ada", "sessionId": "s", "attributes": {"country": "DE"}}
+    out = await stage.run(In("contexts", json.dumps(asked).encode(), timestamp=NOW))
+    (exposure,) = out.of("exposures")
+    assert exposure.json["segments"] == {"country": "DE"}

@@ -68,6 +68,31 @@ def test_a_targeted_allocation_falls_back_to_control_unless_told():
         ),
         ({"variants": []}, "variants: needs at least 1, has 0"),
         (
+            {"segments": [{"attribute": "country", "values": ["DE", "other"]}]},
+            "segments[0].values: hold 'other', which stands for the units with none of them",
+        ),
+        (
+            {"segments": [{"attribute": "country", "values": ["DE", "DE"]}]},
+            "segments[0].values: hold 'DE' twice",
+        ),
+        (
+            {"segments": [{"attribute": "country", "values": []}]},
+            "segments[0].values: needs at least 1",
+        ),
+        (
+            {
+                "segments": [
+                    {"attribute": "a", "values": ["1"]},
+                    {"attribute": "a", "values": ["2"]},
+                ]
+            },
+            "segments: two are of 'a': name all its values in one",
+        ),
+        (
+            {"segments": [{"attribute": "zip", "values": [f"{n}" for n in range(51)]}]},
+            "segments: have 51 values, and results are told for 50 at most",
+        ),
+        (
             {"variants": [{"id": "control", "weight": -2}]},
             "variants[0].weight: must not be negative, but is -2: 0 takes the variant out",
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Group, RenderableType
@@ -25,12 +25,15 @@ from anabranch.cli.serving import until_told_to_stop
 from anabranch.cli.specs import checked_catalog
 from anabranch.errors import UnknownSpecError
 from anabranch.runtime.kept import KeptRecords
-from anabranch.runtime.replaying import dead_letters, decode_results, final_results
+from anabranch.runtime.pipeline import latest_values
+from anabranch.runtime.replaying import dead_letters, decode_results
 from anabranch.settings import Settings, load_settings
 from anabranch.specs.explain import nearest
 
+Topic = Literal["results", "segments"]
+
 Values = Mapping[bytes, bytes]
-"""Keys ``experiment|version`` of the results topic to their latest values."""
+"""Keys of the topic, which begin ``experiment|version``, to their latest values."""
 
 
 def results(
@@ -48,6 +51,9 @@ def results(
             "--file", exists=True, dir_okay=False, help="Event file to take them from; repeatable"
         ),
     ] = None,
+    segments: Annotated[
+        bool, typer.Option("--segments", help="Those of the segments instead of the whole")
+    ] = False,
     specs: options.Specs = None,
     bootstrap: options.Bootstrap = None,
     prefix: options.Prefix = None,
@@ -61,16 +67,18 @@ def results(
     """
     if file and watch:
         raise typer.BadParameter("--watch is for topics: a file does not change")
+    topic: Topic = "segments" if segments else "results"
     if file:
-        values, dead = asyncio.run(_of_files(file, load_settings(prefix="results", specs=specs)))
+        given = load_settings(prefix="results", specs=specs)
+        values, dead = asyncio.run(_of_files(file, given, topic))
         _show(_chosen(values, experiment), as_json=as_json)
         warn_of_dead_letters(dead)
         return
     settings = load_settings(bootstrap=bootstrap, prefix=prefix)
     if watch:
-        asyncio.run(_watch(settings, experiment, as_json=as_json))
+        asyncio.run(_watch(settings, topic, experiment, as_json=as_json))
     else:
-        _show(_chosen(asyncio.run(_kept(settings)), experiment), as_json=as_json)
+        _show(_chosen(asyncio.run(_kept(settings, topic)), experiment), as_json=as_json)
 
 
 def _show(values: Values, *, as_json: bool) -> None:
@@ -85,10 +93,10 @@ def _show(values: Values, *, as_json: bool) -> None:
 
 
 def _matches(key: bytes, experiment: str | None) -> bool:
-    """Whether a record of the results topic is of what was asked for."""
+    """Whether a record of the topic is of what was asked for."""
     if experiment is None:
         return True
-    name, _, version = key.decode().rpartition("|")
+    name, version, *_ = key.decode().split("|")
     asked, _, only = experiment.partition("@")
     return name == asked and only in {"", version}
 
@@ -101,7 +109,7 @@ def _chosen(values: Values, experiment: str | None) -> Values:
     """
     chosen = {key: value for key, value in values.items() if _matches(key, experiment)}
     if experiment is not None and not chosen:
-        runs = sorted(key.decode().replace("|", "@") for key in values)
+        runs = sorted({"@".join(key.decode().split("|")[:2]) for key in values})
         known = f"there are {', '.join(runs)}" if runs else "there are none at all yet"
         keys = {run.partition("@")[0] for run in runs}
         near = nearest(experiment.partition("@")[0], keys) if keys else known
@@ -113,20 +121,21 @@ def _chosen(values: Values, experiment: str | None) -> Values:
 # -- from where -------------------------------------------------------------------------------
 
 
-async def _of_files(files: list[Path], settings: Settings) -> tuple[Values, dict[str, int]]:
+async def _of_files(
+    files: list[Path], settings: Settings, topic: Topic
+) -> tuple[Values, dict[str, int]]:
     settings = settings.model_copy(update={"bootstrap": None, "breaker_share": 1.0})
     catalog = checked_catalog(settings.specs)
     async with temporary_pipeline(settings, catalog) as pipeline:
         with progress_bars() as progress:
             await publish_files(pipeline, files, progress)
             await drain(pipeline, progress)
-        found = [(decode_results(value), value) for value in await final_results(pipeline)]
-        dead = await dead_letters(pipeline)
-    return {f"{r.experiment}|{r.version}".encode(): value for r, value in found}, dead
+        values = latest_values(await pipeline.records(topic))
+        return dict(sorted(values.items())), await dead_letters(pipeline)
 
 
-async def _kept(settings: Settings) -> Values:
-    async with KeptRecords(settings, ["results"]) as records:
+async def _kept(settings: Settings, topic: Topic) -> Values:
+    async with KeptRecords(settings, [topic]) as records:
         return await _state(records)
 
 
@@ -152,9 +161,11 @@ def _take(values: dict[bytes, bytes], key: bytes | None, value: bytes | None) ->
 # -- as it changes ----------------------------------------------------------------------------
 
 
-async def _watch(settings: Settings, experiment: str | None, *, as_json: bool) -> None:
+async def _watch(
+    settings: Settings, topic: Topic, experiment: str | None, *, as_json: bool
+) -> None:
     """Until it is told to stop. Who waits for an experiment's first results may do so."""
-    async with KeptRecords(settings, ["results"]) as records:
+    async with KeptRecords(settings, [topic]) as records:
         show = _lines if as_json else _screen
         watching = asyncio.create_task(show(_changes(records, experiment)))
         await until_told_to_stop(watching)

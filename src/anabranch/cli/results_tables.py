@@ -51,7 +51,11 @@ def rendered(results: Results, width: int) -> Iterator[RenderableType]:
         results: Of one run.
         width: Columns there are; a narrow terminal gets the sequential interval as figures only.
     """
-    yield _marked(f"\n[bold]{results.experiment}[/] {results.version}   as of {results.as_of}")
+    segment = results.segment
+    part = "" if segment is msgspec.UNSET else escape(f" · {segment.attribute} = {segment.value}")
+    yield _marked(
+        f"\n[bold]{results.experiment}[/] {results.version}{part}   as of {results.as_of}"
+    )
     harms = _harms(results)
     arms = table(
         "variant",

@@ -43,6 +43,8 @@ class ExposureData(msgspec.Struct, rename="camel"):
     Attributes:
         version: Normalised by the reader: 1 and "1.0.0" are the same.
         unit: ``user:123``, ``organization:acme`` or ``session:abc``.
+        segments: Attribute to value, of the experiment's segments: those of the unit's first
+            exposure hold. A value that the spec does not name counts as ``other``.
     """
 
     experiment: str
@@ -51,6 +53,7 @@ class ExposureData(msgspec.Struct, rename="camel"):
     unit: str
     reason: str | None = None
     digest: str | None = None
+    segments: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class TelemetryData(_Wire):
@@ -84,6 +87,7 @@ class Claim(_Wire):
         source: The context's CloudEvents source.
         time: The context's event time, milliseconds since the epoch.
         exposure: Whether the unit is shown the variant.
+        segments: Of the context, as its exposure will tell them.
     """
 
     step: Literal["look", "settle", "note"]
@@ -98,6 +102,7 @@ class Claim(_Wire):
     other: str | None = None
     held: str | None = None
     exposure: bool = True
+    segments: dict[str, str] | None = None
 
 
 class Observation(_Wire):
@@ -203,7 +208,8 @@ class Delta(_Wire):
         watermark: That partition's watermark, milliseconds since the epoch.
         as_of: Greatest event time counted in it.
         format: Layout of this structure, raised when it changes. 2 has second totals or bounds,
-            3 pairs of events, and 4 units left out, which a reader of less would miss.
+            3 pairs of events, 4 units left out, and 5 segments, which a reader of less would miss.
+        segments: By attribute and value, what the variants' units of that segment change by.
     """
 
     experiment: str
@@ -214,6 +220,7 @@ class Delta(_Wire):
     variants: dict[str, VariantDelta] = {}
     windows: list[WindowDelta] = []
     format: int = 1
+    segments: dict[str, dict[str, dict[str, VariantDelta]]] = {}
 
 
 # -- out --------------------------------------------------------------------------------------
@@ -414,10 +421,21 @@ class Breach(_Wire):
     variant: str | None = None
 
 
+class SegmentName(_Wire):
+    """Which part of a run's units: those whose attribute had that value at their first exposure."""
+
+    attribute: str
+    value: str
+
+
 class Results(_Wire, omit_defaults=False):
     """Value of ``results``, keyed ``experiment|version``: one run's cumulative results.
 
+    Also the value of ``segments``, keyed ``experiment|version|attribute|value``: the same of a part
+    of the run's units. Crossovers are counted for the whole run only.
+
     Attributes:
+        segment: Of which segment; not there in ``results``.
         as_of: RFC 3339; the greatest event time counted.
         breaches: Guardrails that are harmed and units in other shares than planned, by these
             figures alone; not there where there are none.
@@ -432,6 +450,7 @@ class Results(_Wire, omit_defaults=False):
     srm: SampleRatio
     metrics: list[MetricResult]
     breaches: list[Breach] | msgspec.UnsetType = msgspec.UNSET
+    segment: SegmentName | msgspec.UnsetType = msgspec.UNSET
 
 
 class EventCounts(_Wire):

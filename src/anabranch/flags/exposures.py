@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -14,7 +14,7 @@ from anabranch.events.models import ExposureData
 from anabranch.events.records import Headers
 from anabranch.events.tracing import NO_TRACE
 
-__all__ = ["DAY", "SOURCE", "ExposureEvent", "exposure_event"]
+__all__ = ["DAY", "SOURCE", "ExposureEvent", "Use", "exposure_event"]
 
 DAY: Final = 24 * 60 * 60 * 1000
 SOURCE: Final = "anabranch/evaluation"
@@ -22,6 +22,22 @@ SOURCE: Final = "anabranch/evaluation"
 
 _encode = msgspec.json.Encoder().encode
 _headers = HeaderMaker(EXPOSURE, SOURCE)
+
+
+class Use(Protocol):
+    """Told of every flag that is used, so that the use can be made known as an exposure."""
+
+    def __call__(
+        self, found: Evaluation, now: int, trace: Headers, segments: dict[str, str], /
+    ) -> None:
+        """Take note of a use.
+
+        Args:
+            found: What was used.
+            now: Milliseconds since the epoch.
+            trace: Headers of the trace that the use belongs to.
+            segments: Those of the experiment that the context belongs to.
+        """
 
 
 class ExposureEvent(msgspec.Struct, frozen=True, gc=False):
@@ -40,7 +56,12 @@ class ExposureEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 def exposure_event(
-    found: Evaluation, time: int, *, period_ms: int = DAY, trace: Headers = NO_TRACE
+    found: Evaluation,
+    time: int,
+    *,
+    period_ms: int = DAY,
+    trace: Headers = NO_TRACE,
+    segments: dict[str, str] | None = None,
 ) -> ExposureEvent | None:
     """The exposure of whoever was enrolled; None where nobody was.
 
@@ -52,12 +73,21 @@ def exposure_event(
         time: When, milliseconds since the epoch.
         period_ms: How long an exposure of a unit to a variant is told once.
         trace: Headers of the trace that the use belongs to.
+        segments: Those of the experiment that the context belongs to.
     """
     unit = found.unit
     if unit is None or not found.enrolled:
         return None
     variant = found.variant.id
-    data = ExposureData(found.experiment, found.version, variant, unit, found.reason, found.digest)
+    data = ExposureData(
+        found.experiment,
+        found.version,
+        variant,
+        unit,
+        found.reason,
+        found.digest,
+        segments or msgspec.UNSET,
+    )
     event_id = exposure_id(
         found.experiment, found.version, unit, variant, time // max(1, period_ms)
     )

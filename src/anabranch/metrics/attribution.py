@@ -28,18 +28,21 @@ before than the covariate's window.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from anabranch.metrics.changes import Cell, RunChanges
 from anabranch.metrics.exact import Exact, add, decimal
 from anabranch.metrics.ledger import IDENTITY_BITS, Ledger, LedgerSettings, Values
 from anabranch.metrics.plan import NEVER, Counting, EventPlan, Measure, RunPlan, events_of
 from anabranch.metrics.prior import exclude, excluded, leave, readmit
+from anabranch.metrics.segments import SEGMENTS, name_segments, rename_segments
 from anabranch.metrics.totals import bin_name, completed, count, count_plain, retract, walk
 from anabranch.metrics.windows import window_bounds, window_start
 
 __all__ = ["Unit"]
+
+_NO_SEGMENTS: Final[Mapping[str, str]] = {}
 
 Span = tuple[int, int]
 """Event times from the first, before the second."""
@@ -71,16 +74,21 @@ class Unit:
 
     # -- exposures ----------------------------------------------------------------------------
 
-    def expose(self, plan: RunPlan, variant: str, time: int) -> bool:
+    def expose(
+        self, plan: RunPlan, variant: str, time: int, segments: Mapping[str, str] = _NO_SEGMENTS
+    ) -> bool:
         """The unit was shown a variant of the run; False if that changes nothing.
 
-        Raises nothing: the variant is the run's, and checked before.
+        Raises nothing: the variant is the run's, and checked before; so are the segments, which are
+        those of the run.
         """
         changes = self._changes(plan.key)
         changes.saw(time)
         run = self._runs.get(plan.key)
         if run is None:
             self._runs[plan.key] = run = [time, [variant], {}]
+            if segments:
+                name_segments(run[2], segments)
             newer = [self._runs[key][0] for key in plan.newer if key in self._runs]
             if newer:
                 run.append(min(newer))
@@ -102,9 +110,14 @@ class Unit:
             self._close_older(plan, time)
             return True
         if time >= first:
+            if time == first and segments and len(variants) == 1:
+                # Of two at one moment the same one holds, whichever comes first.
+                return rename_segments(run[2], segments)
             return False
         run[0] = time
         if len(variants) == 1:
+            if segments:
+                name_segments(run[2], segments)
             self._count_exposure(changes, variant, first, -1)
             self._count_exposure(changes, variant, time, 1)
             readmit(run[2], changes.variants[variant], time)
@@ -142,6 +155,7 @@ class Unit:
         of_variant.crossovers += 1
         self._count_exposure(changes, variant, first, -1)
         leave(totals, of_variant)
+        totals.pop(SEGMENTS, None)
         retract(totals, of_variant, plan.measures)
         for measure in plan.measures:
             if measure.name not in totals:

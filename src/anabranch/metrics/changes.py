@@ -76,14 +76,18 @@ class RunChanges:
             can be taken back, and the greatest time would then depend on the order of arrival.
         variants: By variant. What is not there yet is made when it is asked for, here and below.
         windows: By size, start and variant.
+        segments: By attribute, value and variant.
     """
 
-    __slots__ = ("as_of", "variants", "windows")
+    __slots__ = ("as_of", "segments", "variants", "windows")
 
     def __init__(self) -> None:
         self.as_of: int | None = None
         self.variants: defaultdict[str, VariantChanges] = defaultdict(VariantChanges)
         self.windows: defaultdict[tuple[int, int, str], WindowChanges] = defaultdict(WindowChanges)
+        self.segments: defaultdict[tuple[str, str, str], VariantChanges] = defaultdict(
+            VariantChanges
+        )
 
     def saw(self, time: int) -> None:
         """Take note of an event time."""

@@ -76,24 +76,25 @@ class Moments:
         self.others: dict[str, int] = {} if others is None else others
         self.excluded = excluded
 
-    def add(self, other: Moments) -> None:
-        """Take a change in, in place."""
-        self.converted += other.converted
-        self.events += other.events
-        self.excluded += other.excluded
-        self.sum = EXACT.add(self.sum, other.sum)
-        self.sum_squares = EXACT.add(self.sum_squares, other.sum_squares)
-        self.event_squares = EXACT.add(self.event_squares, other.event_squares)
+    def add(self, other: Moments, sign: int = 1) -> None:
+        """Take a change in, in place; with a ``sign`` of -1 take it back."""
+        add = EXACT.add if sign > 0 else EXACT.subtract
+        self.converted += sign * other.converted
+        self.events += sign * other.events
+        self.excluded += sign * other.excluded
+        self.sum = add(self.sum, other.sum)
+        self.sum_squares = add(self.sum_squares, other.sum_squares)
+        self.event_squares = add(self.event_squares, other.event_squares)
         if other.bins:
-            add_bins(self.bins, other.bins)
+            add_bins(self.bins, other.bins, sign)
         if other.others or other.pairs:
-            add_bins(self.pairs, other.pairs)
-            add_bins(self.others, other.others)
+            add_bins(self.pairs, other.pairs, sign)
+            add_bins(self.others, other.others, sign)
         if other.extended:
-            self.capped = EXACT.add(self.capped, other.capped)
-            self.beside = EXACT.add(self.beside, other.beside)
-            self.beside_squares = EXACT.add(self.beside_squares, other.beside_squares)
-            self.cross = EXACT.add(self.cross, other.cross)
+            self.capped = add(self.capped, other.capped)
+            self.beside = add(self.beside, other.beside)
+            self.beside_squares = add(self.beside_squares, other.beside_squares)
+            self.cross = add(self.cross, other.cross)
 
     @property
     def extended(self) -> bool:

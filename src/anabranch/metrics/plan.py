@@ -121,6 +121,7 @@ class RunPlan:
     Attributes:
         older: Runs of the experiment's older versions.
         newer: Keys of the runs of its newer versions.
+        segments: Attribute to the values that results are told for besides ``other``.
     """
 
     key: str
@@ -130,6 +131,7 @@ class RunPlan:
     measures: tuple[Measure, ...]
     older: tuple[RunPlan, ...] = ()
     newer: tuple[str, ...] = ()
+    segments: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def extended(self) -> bool:
@@ -246,6 +248,7 @@ class Plan:
             measures=tuple(measures),
             older=older,
             newer=newer,
+            segments={one.attribute: frozenset(one.values) for one in spec.segments},
         )
         return run
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.exception import (
@@ -21,9 +21,12 @@ from openfeature.exception import (
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType
 from openfeature.provider import AbstractProvider, Metadata
 
-from anabranch.assignment import Evaluation, PolicyChecker
+from anabranch.assignment import PolicyChecker
+from anabranch.assignment.segments import segments_of
 from anabranch.errors import EventSchemaError
+from anabranch.events.tracing import NO_TRACE
 from anabranch.flags import answer_of, context_of
+from anabranch.flags.exposures import Use
 from anabranch.runtime import LiveCatalog
 from anabranch.runtime.flags import LiveFlags
 from anabranch.specs import Catalog, Identity
@@ -39,12 +42,6 @@ _KINDS: Final[dict[str, _Kinds]] = {
     "float": (float, int),
     "object": (dict, list),
 }
-
-
-class Use(Protocol):
-    """Told of every flag that is used, so that the use can be made known as an exposure."""
-
-    def __call__(self, found: Evaluation, now: int, /) -> None: ...
 
 
 class AnabranchProvider(AbstractProvider):
@@ -211,7 +208,7 @@ class AnabranchProvider(AbstractProvider):
                 f"{key}: {answer.variant} is {answer.value!r}, which is no {kind}"
             )
         if self._use is not None:
-            self._use(found, now)
+            self._use(found, now, NO_TRACE, segments_of(spec.segments, context.attributes))
         value = float(answer.value) if kind == "float" else answer.value
         return FlagResolutionDetails(
             value, reason=answer.reason, variant=answer.variant, flag_metadata=answer.metadata

@@ -21,23 +21,18 @@ cumulative results take it all the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import InvalidOperation
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from anabranch.errors import (
-    EmptyEventError,
-    EventSchemaError,
     InvalidEventError,
     LateEventError,
-    MalformedEventError,
     UnknownExperimentError,
 )
 from anabranch.events.cloudevents import format_time
-from anabranch.events.models import Delta, MetricDelta, Results
-from anabranch.events.problems import explain
+from anabranch.events.models import Delta, Results, SegmentName, VariantDelta
 from anabranch.metrics.exact import EXACT, Exact, from_text, text
 from anabranch.metrics.moments import Moments
 from anabranch.metrics.plan import run_key
@@ -45,6 +40,7 @@ from anabranch.metrics.sketch import add_bins
 from anabranch.metrics.watermark import watermark
 from anabranch.metrics.windows import DAY, HOUR, WindowSettings
 from anabranch.processors.alerts import Health, breaches
+from anabranch.processors.deltas import moments_of, read_delta
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
 from anabranch.processors.reports import EXPOSURES, Arm, metric_window, results
 from anabranch.processors.telemetry_health import TelemetryHealth
@@ -52,8 +48,6 @@ from anabranch.specs import Catalog, ExperimentSpec
 
 __all__ = ["AggregateProcessor"]
 
-FORMAT: Final = 4
-"""The newest layout of deltas that is read here."""
 
 _TASK: Final = b"m|task"
 
@@ -85,7 +79,6 @@ class AggregateProcessor:
         self._catalog = catalog
         self._windows = windows or WindowSettings()
         self._telemetry = TelemetryHealth(catalog)
-        self._decode = msgspec.json.Decoder(Delta).decode
         self._encode = msgspec.json.Encoder().encode
 
     def process(self, batch: Batch, state: State, cache: Cache, out: Outputs) -> None:
@@ -109,16 +102,23 @@ class AggregateProcessor:
         work = _Work(self._windows, task, state, out)
         health = Health(state, out)
         touched: dict[Names, ExperimentSpec] = {}
+        segments: set[tuple[Names, str, str]] = set()
         for record in records:
             try:
-                delta = self._read(record)
+                delta = read_delta(record)
                 spec = self._spec(delta)
             except InvalidEventError as error:
                 out.dead_letter(record, error)
                 continue
             work.clock(delta)
             if work.accumulate(delta):
-                touched[delta.experiment, delta.version] = spec
+                names = delta.experiment, delta.version
+                touched[names] = spec
+                segments |= {
+                    (names, attribute, value)
+                    for attribute, values in delta.segments.items()
+                    for value in values
+                }
             health.observe(delta)
             late = work.apply_windows(delta)
             if late:
@@ -130,51 +130,14 @@ class AggregateProcessor:
             if run is not None:
                 found = self._publish_results(spec, run, out)
                 health.judge(spec, found, run["asOf"])
+        for names, attribute, value in sorted(segments):
+            self._publish_segment(touched[names], SegmentName(attribute, value), state, out)
         work.revise()
         work.close()
         self._publish_windows(work, state, out)
         work.sweep()
 
     # -- reading ------------------------------------------------------------------------------
-
-    def _read(self, record: Record) -> Delta:
-        """The delta, checked so far that applying it cannot fail half-way."""
-        if record.value is None:
-            raise EmptyEventError("a delta without a value: topic deltas is not compacted")
-        try:
-            delta = self._decode(record.value)
-        except msgspec.ValidationError as error:
-            raise EventSchemaError(explain(error)) from None
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise MalformedEventError(f"not JSON: {error}") from None
-        if delta.format > FORMAT:
-            raise EventSchemaError(
-                f"the delta has format {delta.format}, and this program reads up to {FORMAT}: "
-                "upgrade the aggregate stage before the attribute stage"
-            )
-        for variant in delta.variants.values():
-            for metric in variant.metrics.values():
-                for number in (
-                    metric.sum,
-                    metric.sum_squares,
-                    metric.event_squares,
-                    metric.capped,
-                    metric.beside,
-                    metric.beside_squares,
-                    metric.cross,
-                ):
-                    _check_number(number)
-        for window in delta.windows:
-            if window.size <= 0:
-                raise EventSchemaError(f"the delta has a window of size {window.size}")
-            if window.end is not None and window.end <= window.start:
-                raise EventSchemaError(
-                    f"the delta has a window that begins at {window.start} and ends at {window.end}"
-                )
-            for cell in window.metrics.values():
-                _check_number(cell.sum)
-                _check_number(cell.beside)
-        return delta
 
     def _spec(self, delta: Delta) -> ExperimentSpec:
         spec = self._catalog.experiments.get(delta.experiment, delta.version)
@@ -196,17 +159,20 @@ class AggregateProcessor:
 
     # -- publishing ---------------------------------------------------------------------------
 
+    def _publish_segment(
+        self, spec: ExperimentSpec, segment: SegmentName, state: State, out: Outputs
+    ) -> None:
+        run = state.get(_run_state((spec.key, spec.version)))
+        if run is None:
+            return
+        arms = run["segments"][segment.attribute][segment.value]
+        found = results(spec, _arms(arms), run["asOf"], segment)
+        key = f"{spec.key}|{spec.version}|{segment.attribute}|{segment.value}"
+        out.send("segments", key.encode(), self._encode(found))
+
     def _publish_results(self, spec: ExperimentSpec, run: dict[str, Any], out: Outputs) -> Results:
-        arms = {
-            variant: Arm(
-                arm["units"],
-                arm["crossovers"],
-                {name: Moments.from_state(kept) for name, kept in arm["metrics"].items()},
-            )
-            for variant, arm in run["variants"].items()
-        }
         key = f"{spec.key}|{spec.version}".encode()
-        found = results(spec, arms, run["asOf"])
+        found = results(spec, _arms(run["variants"]), run["asOf"])
         found.breaches = breaches(spec, found) or msgspec.UNSET
         out.send("results", key, self._encode(found))
         return found
@@ -280,19 +246,14 @@ class _Work:
         if run is None:
             run = {"asOf": delta.as_of, "variants": {}}
             self._state.put(key, run)
-        elif not delta.variants and delta.as_of <= run["asOf"]:
+        elif not (delta.variants or delta.segments) and delta.as_of <= run["asOf"]:
             return False
         run["asOf"] = max(run["asOf"], delta.as_of)
-        for name, change in delta.variants.items():
-            arm = run["variants"].setdefault(name, {"units": 0, "crossovers": 0, "metrics": {}})
-            arm["units"] += change.units
-            arm["crossovers"] += change.crossovers
-            metrics = arm["metrics"]
-            for metric, moved in change.metrics.items():
-                kept = metrics.get(metric)
-                moments = Moments() if kept is None else Moments.from_state(kept)
-                moments.add(_moments(moved))
-                metrics[metric] = moments.to_state()
+        _add_to(run["variants"], delta.variants)
+        for attribute, values in delta.segments.items():
+            kept = run.setdefault("segments", {}).setdefault(attribute, {})
+            for value, variants in values.items():
+                _add_to(kept.setdefault(value, {}), variants)
         return True
 
     def apply_windows(self, delta: Delta) -> int:
@@ -441,28 +402,27 @@ def _hour_state(hour: int) -> bytes:
     return f"o|{hour}".encode()
 
 
-def _check_number(digits: str) -> None:
-    try:
-        finite = from_text(digits).is_finite()
-    except (InvalidOperation, ArithmeticError):
-        finite = False
-    if not finite or "e" in digits.lower():
-        raise EventSchemaError(f"the delta has {digits!r} for a sum: plain decimal digits belong")
+def _arms(kept: Mapping[str, Any]) -> dict[str, Arm]:
+    """Arms as the state has them."""
+    return {
+        variant: Arm(
+            arm["units"],
+            arm["crossovers"],
+            {name: Moments.from_state(moments) for name, moments in arm["metrics"].items()},
+        )
+        for variant, arm in kept.items()
+    }
 
 
-def _moments(delta: MetricDelta) -> Moments:
-    return Moments(
-        delta.converted,
-        delta.events,
-        from_text(delta.sum),
-        from_text(delta.sum_squares),
-        from_text(delta.event_squares),
-        dict(delta.bins),
-        from_text(delta.capped),
-        from_text(delta.beside),
-        from_text(delta.beside_squares),
-        from_text(delta.cross),
-        dict(delta.pairs),
-        dict(delta.others),
-        delta.excluded,
-    )
+def _add_to(kept: dict[str, Any], variants: Mapping[str, VariantDelta]) -> None:
+    """Add changes of arms to what the state has of them."""
+    for name, change in variants.items():
+        arm = kept.setdefault(name, {"units": 0, "crossovers": 0, "metrics": {}})
+        arm["units"] += change.units
+        arm["crossovers"] += change.crossovers
+        metrics = arm["metrics"]
+        for metric, moved in change.metrics.items():
+            known = metrics.get(metric)
+            moments = Moments() if known is None else Moments.from_state(known)
+            moments.add(moments_of(moved))
+            metrics[metric] = moments.to_state()

@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from anabranch.assignment import Evaluation, Plan, names_of_unit
+from anabranch.assignment.segments import segments_of
 from anabranch.errors import MissingUnitError
 from anabranch.events.cloudevents import HeaderMaker, time_header
 from anabranch.events.decoding import EXPOSURE, Context
@@ -37,13 +38,14 @@ class Target:
         keep: By what its variants are kept: they are claimed first. None assigns at once.
     """
 
-    __slots__ = ("keep", "made", "plan", "run", "suffix")
+    __slots__ = ("keep", "made", "plan", "run", "segments", "suffix")
 
     def __init__(self, plan: Plan, keep: Keep | None = None) -> None:
         self.plan = plan
         self.keep = keep
         self.run = f"{plan.key}@{plan.version}".encode()
         self.suffix = f"|{plan.key}".encode()
+        self.segments = plan.spec.segments
         self.made: dict[tuple[str, str], tuple[bytes, bytes]] = {}
 
     def make(self, evaluation: Evaluation) -> tuple[bytes, bytes]:
@@ -140,11 +142,15 @@ class Writer:
                 )
             )
             if expose and evaluation.enrolled:
+                told = b"}"
+                if target.segments:
+                    segments = segments_of(target.segments, event.data.attributes)
+                    told = b',"segments":' + _encode(segments) + b"}"
                 self._expose(
                     (unit, run, variant),
                     (
                         unit_bytes,
-                        before + unit_json + b"}",
+                        before + unit_json + told,
                         [*_EXPOSURE_HEADERS, ("ce_id", b"exposure-" + hashed), stamp, *trace],
                         time,
                     ),
@@ -171,6 +177,7 @@ class Writer:
                 other,
                 None,
                 event.data.exposure,
+                segments_of(target.segments, event.data.attributes) if target.segments else None,
             ),
             event.trace,
         )

@@ -17,8 +17,7 @@ more than ``WindowSettings.idle_ms`` beyond it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
-from operator import itemgetter
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -36,33 +35,28 @@ from anabranch.errors import (
 from anabranch.events.cloudevents import Limits, format_time
 from anabranch.events.decoding import decode_exposure
 from anabranch.events.models import (
-    Delta,
-    MetricDelta,
     Observation,
-    VariantDelta,
-    WindowDelta,
-    WindowMetricDelta,
 )
 from anabranch.events.problems import explain
 from anabranch.metrics.attribution import Unit
 from anabranch.metrics.changes import RunChanges
-from anabranch.metrics.exact import check, text
+from anabranch.metrics.exact import check
 from anabranch.metrics.ledger import LedgerSettings, Values
 from anabranch.metrics.plan import EventPlan, Plan, RunPlan
 from anabranch.metrics.retention import RetentionSettings, settled, shed, waiting
+from anabranch.metrics.segments import Parts, parts_of, settle
 from anabranch.metrics.watermark import watermark
-from anabranch.metrics.windows import MINUTE, WindowSettings, window_bounds
+from anabranch.metrics.windows import MINUTE, WindowSettings
+from anabranch.processors.deltas import deltas_of, empty_delta
 from anabranch.processors.protocol import Batch, Cache, Outputs, Record, State
 from anabranch.specs import Catalog
 from anabranch.specs.explain import nearest
+from anabranch.specs.segments import OTHER
 
 __all__ = ["AttributeProcessor"]
 
 HEARTBEAT_MS: Final = MINUTE
 """A run with nothing to tell is told the watermark after it has moved on by so much."""
-
-WINDOWS_PER_DELTA: Final = 500
-"""A batch that touches more windows of a run is told in several deltas, to bound their size."""
 
 EARLIEST: Final = -62_135_596_800_000
 """The first millisecond of the year 1: no event time lies before it."""
@@ -71,9 +65,10 @@ _TASK: Final = b"m|task"
 _UNIT: Final = b"u|"
 _UNITS: Final = frozenset({"user", "session", "organization"})
 _NO_VALUES: Final[Values] = {}
+_NO_SEGMENTS: Final[dict[str, str]] = {}
 
-_Exposed = tuple[RunPlan, str, str, int]
-"""Run, variant, unit, time."""
+_Exposed = tuple[RunPlan, str, str, int, dict[str, str]]
+"""Run, unit, variant, time, segments."""
 
 _Observed = tuple[EventPlan, str, int, int, Values]
 """Event, unit, identity, time, values."""
@@ -108,6 +103,7 @@ class AttributeProcessor:
     ) -> None:
         self._plan = Plan(catalog)
         self._known = self._plan.run_keys
+        self._segmented = {key: run for key, run in self._known.items() if run.segments}
         self._catalog = catalog
         self._windows = windows or WindowSettings()
         self._sizes = self._windows.sizes
@@ -132,12 +128,15 @@ class AttributeProcessor:
         if stream_time is None:
             return
         changes: defaultdict[str, RunChanges] = defaultdict(RunChanges)
-        units = _Units(state, self._sizes, changes.__getitem__)
+        units = _Units(state, self._sizes, changes.__getitem__, self._segmented)
         _count(out, "exposures", len(exposures))
         _count(
             out,
             "repeated_exposures",
-            sum(not units[unit].expose(run, variant, at) for run, variant, unit, at in exposures),
+            sum(
+                not units[unit].expose(run, variant, at, segments)
+                for run, unit, variant, at, segments in exposures
+            ),
         )
         repeated = evicted = 0
         for event, unit, identity, time, values in observations:
@@ -150,6 +149,7 @@ class AttributeProcessor:
                 evicted += gone
         _count(out, "repeated_observations", repeated)
         _count(out, "ledger_evictions", evicted)
+        units.settle(changes)
         old = settled(
             task.setdefault("marks", []), batch.now, stream_time, self._retention.grace_ms
         )
@@ -177,7 +177,8 @@ class AttributeProcessor:
             except InvalidEventError as error:
                 out.dead_letter(record, error)
                 continue
-            found.append((run, data.variant, data.unit, exposure.time))
+            segments = _segments(run, data.segments or {}) if run.segments else _NO_SEGMENTS
+            found.append((run, data.unit, data.variant, exposure.time, segments))
             if until is None or exposure.time > until:
                 until = exposure.time
         return found, until
@@ -311,11 +312,11 @@ class AttributeProcessor:
                 continue
             change = changes.get(key)
             told = runs.get(key)
-            made = [] if change is None else _deltas(run, change, told, partition, reached)
+            made = [] if change is None else deltas_of(run, change, told, partition, reached)
             if not made:
                 if told is None or reached < told[1] + HEARTBEAT_MS:
                     continue
-                made = [_delta(run, partition, reached, told[0])]
+                made = [empty_delta(run, partition, reached, told[0])]
                 heartbeats += 1
             for delta in made:
                 out.send("deltas", run.experiment.encode(), self._encode(delta))
@@ -329,9 +330,15 @@ class _Units(dict[str, Unit]):
     """The units that a batch touches, each read from state once."""
 
     def __init__(
-        self, state: State, sizes: tuple[int, ...], changes: Callable[[str], RunChanges]
+        self,
+        state: State,
+        sizes: tuple[int, ...],
+        changes: Callable[[str], RunChanges],
+        segmented: Mapping[str, RunPlan],
     ) -> None:
         super().__init__()
+        self._segmented = segmented
+        self._before: dict[str, tuple[dict[str, Any], Parts]] = {}
         self._state = state
         self._sizes = sizes
         self._changes = changes
@@ -343,7 +350,22 @@ class _Units(dict[str, Unit]):
             record = {}
             self._state.put(key, record)
         unit = self[name] = Unit(record, self._sizes, self._changes)
+        if self._segmented:
+            self._before[name] = record, parts_of(record["r"], self._segmented)
         return unit
+
+    def settle(self, changes: Mapping[str, RunChanges]) -> None:
+        """Tell segments what the batch has changed of the units' part in them."""
+        for record, before in self._before.values():
+            settle(before, parts_of(record["r"], self._segmented), changes)
+
+
+def _segments(run: RunPlan, given: Mapping[str, str]) -> dict[str, str]:
+    """The run's segments; values that its spec does not name, and missing ones, are others."""
+    return {
+        attribute: value if (value := given.get(attribute, OTHER)) in values else OTHER
+        for attribute, values in run.segments.items()
+    }
 
 
 def _count(out: Outputs, name: str, n: int) -> None:
@@ -382,88 +404,3 @@ def _values(event: EventPlan, seen: Observation) -> Values:
         if value is not None:
             found[name] = check(value, f"property {name!r} of event {seen.name!r}")
     return found
-
-
-def _deltas(
-    run: RunPlan, change: RunChanges, told: list[int] | None, partition: int, reached: int
-) -> list[Delta]:
-    """What has changed as deltas; none if nothing has. Changes that cancel out are left away."""
-    variants = {}
-    for name, of_variant in change.variants.items():
-        metrics = {
-            metric: MetricDelta(
-                converted=moments.converted,
-                events=moments.events,
-                sum=text(moments.sum),
-                sum_squares=text(moments.sum_squares),
-                event_squares=text(moments.event_squares),
-                bins=moments.bins,
-                capped=text(moments.capped),
-                beside=text(moments.beside),
-                beside_squares=text(moments.beside_squares),
-                cross=text(moments.cross),
-                pairs=moments.pairs,
-                others=moments.others,
-                excluded=moments.excluded,
-            )
-            for metric, moments in of_variant.moments.items()
-            if moments
-        }
-        if metrics or of_variant.units or of_variant.crossovers:
-            variants[name] = VariantDelta(
-                units=of_variant.units, crossovers=of_variant.crossovers, metrics=metrics
-            )
-    windows = _windows(change)
-    as_of = change.as_of
-    if told is not None and (as_of is None or as_of < told[0]):
-        as_of = told[0]
-    if as_of is None or not (variants or windows or told is None or as_of > told[0]):
-        return []
-    first = _delta(run, partition, reached, as_of)
-    first.variants = variants
-    first.windows = windows[:WINDOWS_PER_DELTA]
-    made = [first]
-    for at in range(WINDOWS_PER_DELTA, len(windows), WINDOWS_PER_DELTA):
-        more = _delta(run, partition, reached, as_of)
-        more.windows = windows[at : at + WINDOWS_PER_DELTA]
-        made.append(more)
-    return made
-
-
-def _windows(change: RunChanges) -> list[WindowDelta]:
-    found = []
-    for (size, start, variant), window in sorted(change.windows.items(), key=itemgetter(0)):
-        metrics = {
-            metric: WindowMetricDelta(
-                units=cell.units,
-                events=cell.events,
-                sum=text(cell.sum),
-                bins=cell.bins,
-                beside=text(cell.beside),
-            )
-            for metric, cell in window.cells.items()
-            if cell
-        }
-        if metrics or window.exposures:
-            found.append(
-                WindowDelta(
-                    start=start,
-                    size=int(size),
-                    variant=variant,
-                    exposures=window.exposures,
-                    metrics=metrics,
-                    end=None if type(size) is int else window_bounds(start, size)[1],
-                )
-            )
-    return found
-
-
-def _delta(run: RunPlan, partition: int, reached: int, as_of: int) -> Delta:
-    return Delta(
-        experiment=run.experiment,
-        version=run.version,
-        source=partition,
-        watermark=reached,
-        as_of=as_of,
-        format=4 if run.excluding else 3 if run.paired else 2 if run.extended else 1,
-    )

@@ -216,7 +216,9 @@ def _read(record: Record) -> Claim:
 
 def _context(claim: Claim, trace: Headers) -> Context:
     """As much of the context as its outputs tell of."""
-    data = ContextData(experiment=claim.experiment, exposure=claim.exposure)
+    data = ContextData(
+        experiment=claim.experiment, exposure=claim.exposure, attributes=claim.segments or {}
+    )
     return Context(claim.id, claim.source, claim.time, data, claim.version, trace)
 
 

@@ -18,6 +18,7 @@ from anabranch.events.models import (
     MetricWindow,
     Results,
     SampleRatio,
+    SegmentName,
     VariantResult,
     Window,
 )
@@ -60,8 +61,16 @@ class Arm:
         self.moments = moments or {}
 
 
-def results(spec: ExperimentSpec, arms: Mapping[str, Arm], as_of: int) -> Results:
-    """The cumulative results of a run; arms that have seen nothing are there with zeros."""
+def results(
+    spec: ExperimentSpec,
+    arms: Mapping[str, Arm],
+    as_of: int,
+    segment: SegmentName | msgspec.UnsetType = msgspec.UNSET,
+) -> Results:
+    """The cumulative results of a run, or of a segment of it.
+
+    Arms that have seen nothing are there with zeros.
+    """
     nothing = Arm()
     by_variant = {variant.id: arms.get(variant.id, nothing) for variant in spec.variants}
     units = {variant: arm.units for variant, arm in by_variant.items()}
@@ -84,6 +93,7 @@ def results(spec: ExperimentSpec, arms: Mapping[str, Arm], as_of: int) -> Result
         metrics=[
             _metric(metric, by_variant, spec.control_variant) for metric in spec.success_metrics
         ],
+        segment=segment,
     )
 
 

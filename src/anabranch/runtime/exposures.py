@@ -142,13 +142,20 @@ class ExposureQueue:
         """How many wait, those under way included."""
         return len(self._waiting)
 
-    def use(self, found: Evaluation, now: int, trace: Headers = NO_TRACE) -> None:
+    def use(
+        self,
+        found: Evaluation,
+        now: int,
+        trace: Headers = NO_TRACE,
+        segments: dict[str, str] | None = None,
+    ) -> None:
         """Tell the exposure that a use is, unless it was told in this period.
 
         Args:
             found: What was used; whoever is not enrolled is not exposed.
             now: Milliseconds since the epoch.
             trace: Headers of the trace that the use belongs to.
+            segments: Those of the experiment that the context belongs to.
         """
         if not found.enrolled or found.unit is None:
             return
@@ -164,7 +171,9 @@ class ExposureQueue:
                 log.error("exposures are dropped: %d wait, and no broker takes them", self._most)
             self.dropped += 1
             return
-        event = exposure_event(found, now, period_ms=self._period_ms, trace=trace)
+        event = exposure_event(
+            found, now, period_ms=self._period_ms, trace=trace, segments=segments
+        )
         if event is None:
             return
         told[name] = None

@@ -38,6 +38,7 @@ from anabranch.specs.metric import (
     TelemetryEventRef,
     Winsorize,
 )
+from anabranch.specs.segments import MOST_VALUES, Segment
 from anabranch.specs.spec import Spec
 from anabranch.specs.traffic import (
     DEFAULT_UNIT,
@@ -72,6 +73,7 @@ __all__ = [
     "RampStep",
     "RandomAllocation",
     "Schedule",
+    "Segment",
     "Status",
     "StickyAllocation",
     "SuccessMetric",
@@ -155,6 +157,8 @@ class ExperimentSpec(Spec):
     """How units come to their variants."""
     success_metrics: tuple[SuccessMetric, ...] = ()
     """What success is measured by."""
+    segments: tuple[Segment, ...] = ()
+    """Attributes by whose values the results are told apart, besides as a whole."""
     unit: tuple[Identity, ...] = DEFAULT_UNIT
     """Identities in order: the first that a context carries is the unit. For a sticky allocation
     it is its attribute alone; with the hash ``contractspec`` it is sessionId, userId,
@@ -231,6 +235,19 @@ class ExperimentSpec(Spec):
     def _metric_names_unique(self) -> Self:
         for twice in duplicates(metric.name for metric in self.success_metrics):
             raise wrong(("successMetrics",), f"two are named {twice!r}: names are unique")
+        return self
+
+    @model_validator(mode="after")
+    def _segments_are_few(self) -> Self:
+        for twice in duplicates(segment.attribute for segment in self.segments):
+            raise wrong(("segments",), f"two are of {twice!r}: name all its values in one")
+        values = sum(len(segment.values) for segment in self.segments)
+        if values > MOST_VALUES:
+            raise wrong(
+                ("segments",),
+                f"have {values} values, and results are told for {MOST_VALUES} at most: name those "
+                "that matter, the others count as other",
+            )
         return self
 
     @model_validator(mode="after")

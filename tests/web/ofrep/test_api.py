@@ -34,7 +34,7 @@ class Told:
     def __init__(self) -> None:
         self.uses: list[tuple[str, str | None, int]] = []
 
-    def __call__(self, found, now, trace) -> None:
+    def __call__(self, found, now, trace, segments) -> None:
         self.uses.append((found.experiment, found.unit, now))
 
 
@@ -138,7 +138,7 @@ async def test_too_much_is_refused():
 
 
 async def test_a_defect_is_told_without_its_inside(caplog):
-    def broken(found, now, trace):
+    def broken(*_):
         raise RuntimeError("secret")
 
     answer = await post(api(use=broken), f"{FLAGS}/{KEY}", json=CONTEXT)

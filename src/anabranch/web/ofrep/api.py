@@ -18,19 +18,20 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import msgspec
 from mmh3 import mmh3_x64_128_digest
 from starlette.types import Receive, Scope, Send
 
-from anabranch.assignment import Evaluation, ExperimentContext
+from anabranch.assignment import ExperimentContext
+from anabranch.assignment.segments import segments_of
 from anabranch.engine.context import ABOUT
 from anabranch.errors import EventSchemaError
-from anabranch.events.records import Headers
 from anabranch.flags import context_of
 from anabranch.flags.answers import Reason
+from anabranch.flags.exposures import Use
 from anabranch.runtime.flags import LiveFlags
 from anabranch.specs import Identity, Status
 from anabranch.specs.explain import nearest
@@ -60,12 +61,6 @@ _encode = msgspec.json.Encoder().encode
 
 Answer = tuple[int, bytes, tuple[tuple[bytes, bytes], ...]]
 """Status, body, headers."""
-
-
-class Use(Protocol):
-    """Told of every flag that is used, and the headers of the trace it belongs to."""
-
-    def __call__(self, found: Evaluation, now: int, trace: Headers, /) -> None: ...
 
 
 class EvaluationApi:
@@ -251,7 +246,8 @@ class EvaluationApi:
             known = [one for one in self._flags.keys() if client.may_see(one)]  # noqa: SIM118
             raise Problem(404, f"flag {key} not found: {nearest(key, known)}", "FLAG_NOT_FOUND")
         now = self._clock()
-        found = await self._flags.evaluate(spec, self._read(given, key), now)
+        context = self._read(given, key)
+        found = await self._flags.evaluate(spec, context, now)
         if found.unit is None and spec.status is Status.RUNNING:
             raise Problem(
                 400, _no_unit(key, spec.unit, self._targeting_key), "TARGETING_KEY_MISSING"
@@ -261,7 +257,7 @@ class EvaluationApi:
         if span is not None:
             span.evaluated(found, reason)
         if self._use is not None:
-            self._use(found, now, request.trace)
+            self._use(found, now, request.trace, segments_of(spec.segments, context.attributes))
         return body
 
     async def _all(self, given: Mapping[str, Any], client: Client) -> bytes:
