@@ -166,6 +166,19 @@ async def test_intervals_of_percentiles_are_explained_by_their_own_formula(
         await visit.page.keyboard.press("Escape")
 
 
+async def test_numbers_of_the_whole_and_windows_are_explained(visit: Visit, site: Site):
+    await come(visit, site.address)
+    for place, title in {
+        ".tile button[data-why=figures]": "Units and what they did",
+        ".tile button[data-why=ratio]": "Sample ratio at any time",
+        "button[data-why=windows]": "Windows",
+    }.items():
+        await visit.page.locator(place).click()
+        await expect(visit.page.locator("#why h2")).to_have_text(title)
+        await expect(visit.page.locator("#why a[href^='/docs/statistics#']")).to_have_count(1)
+        await visit.page.keyboard.press("Escape")
+
+
 @pytest.mark.parametrize("width", [1280, 1090, 940])
 async def test_no_figure_runs_into_its_neighbour(visit: Visit, site: Site, width: int):
     await visit.page.set_viewport_size({"width": width, "height": 900})

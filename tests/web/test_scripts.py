@@ -60,6 +60,7 @@ FORMATS = {
     "format.perWindow('15m')": "per 15 minutes",
     "format.perWindow('odd')": "per odd",
     "format.aggregation('p95', {property: 'price'}).what": "95th percentile of price",
+    "format.aggregation('p95', {per: 'unit'}).by": "the percentile over units' totals",
     "format.aggregation('new', null).what": "new",
     "format.aggregation('ratio', {denominator: {event: 'view 1.0.0', property: null}}).what": (
         "Ratio over view 1.0.0"

@@ -10,7 +10,7 @@ import { breachesBanner, resultsPanel, sampleRatio, splitPanel } from "./results
 import { merge, serverNow, state, told, variants } from "./state.js";
 import { assignmentRate, trafficPanel, windowsPanel } from "./traffic.js";
 import { trendsPanel } from "./trends.js";
-import { explain } from "./why.js";
+import { explain, why } from "./why.js";
 
 const byId = (id) => document.getElementById(id);
 const main = byId("main");
@@ -260,8 +260,8 @@ function tiles(run) {
     "dl",
     { class: "tiles", "data-key": "tiles" },
     tile("Assignments per second", format.number(Math.round(assignmentRate(run) * 10) / 10), `${format.count(assigned)} since the start`),
-    tile("Units in the experiment", format.count(units), crossovers ? `${format.count(crossovers)} crossovers left out` : "no crossovers"),
-    tile("Sample ratio", run.results ? ratio.short : format.DASH, run.results ? ratio.note : null, ratio.tone),
+    tile("Units in the experiment", format.count(units), crossovers ? `${format.count(crossovers)} crossovers left out` : "no crossovers", null, "figures"),
+    tile("Sample ratio", run.results ? ratio.short : format.DASH, run.results ? ratio.note : null, ratio.tone, "ratio"),
     tile("Dead letters", format.count(total), total ? "see the reasons below" : "every record could be processed", total ? "warn" : null),
   );
 }
@@ -269,7 +269,7 @@ function tiles(run) {
 function mismatch(run) {
   const ratio = sampleRatio(run.results);
   return ratio.tone === "bad"
-    ? h("div", { class: "banner in-page", "data-key": "mismatch", role: "alert" }, h("span", null, ratio.text))
+    ? h("div", { class: "banner in-page", "data-key": "mismatch", role: "alert" }, h("span", null, ratio.text), why("ratio", null, "How it is told"))
     : null;
 }
 

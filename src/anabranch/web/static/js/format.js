@@ -90,7 +90,7 @@ function bounds({ lower, upper }) {
 }
 
 function kind(name, metric) {
-  const { property, denominator } = metric ?? {};
+  const { property, denominator, per } = metric ?? {};
   const of = property ? ` of ${property}` : "";
   if (name === "funnel") {
     const steps = metric?.steps ?? [];
@@ -106,7 +106,8 @@ function kind(name, metric) {
   }
   const quantile = /^p(\d+)$/.exec(name);
   if (quantile) {
-    return { what: `${quantile[1]}th percentile${of}`, by: "the percentile over events", value: name };
+    const over = per === "unit" ? "units' totals" : "events";
+    return { what: `${quantile[1]}th percentile${of}`, by: `the percentile over ${over}`, value: name };
   }
   return (
     {

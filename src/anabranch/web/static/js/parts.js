@@ -2,6 +2,7 @@
 
 import { h } from "./dom.js";
 import { count, number } from "./format.js";
+import { why } from "./why.js";
 
 export function panel(id, title, hint, ...content) {
   return h(
@@ -65,12 +66,14 @@ export function figure(key, title, note, series, summary) {
   );
 }
 
-export function tile(label, value, note, tone) {
+/** A number of the whole; with a topic a click on it shows how it is computed. */
+export function tile(label, value, note, tone, topic) {
+  const shown = [h("span", { class: "figure" }, value), note ? h("span", { class: "hint" }, note) : null];
   return h(
     "div",
     { class: "tile", "data-tone": tone || null },
     h("dt", null, label),
-    h("dd", null, h("span", { class: "figure" }, value), note ? h("span", { class: "hint" }, note) : null),
+    h("dd", null, ...(topic ? [why(topic, null, ...shown)] : shown)),
   );
 }
 

@@ -68,7 +68,7 @@ export function resultsPanel(run, variants) {
 }
 
 function metricTable(metric, spec, variants) {
-  const words = format.aggregation(metric.aggregation, spec);
+  const words = format.aggregation(metric.aggregation, { ...spec, per: metric.per });
   const arms = new Map(metric.variants.map((arm) => [arm.id, arm]));
   const comparisons = new Map(metric.comparisons.map((c) => [c.variant, c]));
   const share = isShare(metric);

@@ -4,6 +4,7 @@ import { h } from "./dom.js";
 import * as format from "./format.js";
 import { figure, latestOf, panel, quiet } from "./parts.js";
 import { countedUntil, state } from "./state.js";
+import { why } from "./why.js";
 
 const HISTORY = 900;
 const SMOOTH = 15;
@@ -90,7 +91,7 @@ export function windowsPanel(run, variants, charts) {
   return panel(
     "windows",
     "Over time",
-    "By event time. A window stays open until the watermark has passed it; its last values may still rise.",
+    why("windows", null, "By event time. A window stays open until the watermark has passed it; its last values may still rise."),
     sizes.length > 1 ? sizeChoice(sizes, size) : null,
     h("div", { class: "charts" }, shown.map((series) => windowChart(series, variants, run, charts))),
   );

@@ -208,6 +208,21 @@ export const TOPICS = {
     },
     anchor: "quantiles",
   },
+  windows: {
+    title: "Windows",
+    says: "What the events of a stretch of event time come to, by variant: each window on its own, by when things happened and not when they arrived.",
+    formula: [
+      "window of t = [ s, s + size ),   s = t \u2212 t mod size;  days begin at midnight of the time zone",
+      "watermark   = least of the sources' latest event times, idle ones set aside",
+      "final where   watermark \u2265 end + allowed lateness",
+    ],
+    holds: "Exactly those events that count for the results. What comes after a window is final raises its revision, until it is no longer kept.",
+    source: {
+      title: "Akidau and others: The Dataflow Model. PVLDB 8(12), 2015",
+      url: "https://doi.org/10.14778/2824032.2824076",
+    },
+    anchor: "windows",
+  },
   funnel: {
     title: "Steps of a funnel",
     says: "How many units took each step, in order, within the attribution window; arms are compared by the share that took all.",
