@@ -26,6 +26,7 @@ def restored():
     loggers = [root, logging.getLogger("anabranch"), logging.getLogger("aiokafka")]
     handlers, levels = list(root.handlers), [one.level for one in loggers]
     yield
+    configure_logging("info")
     root.handlers[:] = handlers
     for one, level in zip(loggers, levels, strict=True):
         one.setLevel(level)

@@ -7,6 +7,7 @@ interrupted.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -15,7 +16,7 @@ import typer
 
 from anabranch.cli.console import errors
 from anabranch.cli.lazy import LazyGroup
-from anabranch.cli.logs import configure_logging
+from anabranch.cli.logs import configure_logging, in_json
 from anabranch.errors import (
     AnabranchError,
     KafkaAccessError,
@@ -24,6 +25,8 @@ from anabranch.errors import (
     StateFormatError,
     TopologyError,
 )
+
+log = logging.getLogger(__name__)
 
 app = typer.Typer(
     name="anabranch",
@@ -91,6 +94,10 @@ def _code(error: AnabranchError) -> int:
 
 
 def _report(error: Exception, code: int) -> int:
+    if in_json():
+        shown = error if _Debug.wanted or code == 70 else None
+        log.error("%s", error, exc_info=shown, extra={"exit_code": code})
+        return code
     if _Debug.wanted:
         errors.print_exception()
         return code

@@ -16,7 +16,7 @@ from anabranch.cli.console import errors
 from anabranch.engine.context import about
 from anabranch.errors import SettingsError
 
-__all__ = ["configure_logging", "hide"]
+__all__ = ["configure_logging", "hide", "in_json"]
 
 _LEVELS = {
     "debug": logging.DEBUG,
@@ -63,6 +63,7 @@ def configure_logging(level: str, layout: str = "text") -> None:
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(_Text("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    _Layout.json = layout == "json"
     _Secrets.known = set()
     hide(_in_environment(os.environ))
     # The root stays at warning: Faust and aiokafka log per record below it.
@@ -72,6 +73,11 @@ def configure_logging(level: str, layout: str = "text") -> None:
     logging.getLogger("aiokafka").setLevel(
         logging.DEBUG if number == logging.DEBUG else logging.CRITICAL
     )
+
+
+def in_json() -> bool:
+    """Whether what goes to standard error is one object a line."""
+    return _Layout.json
 
 
 def hide(secrets: Iterable[str]) -> None:
@@ -97,6 +103,12 @@ def _in_environment(environ: Mapping[str, str]) -> Iterable[str]:
                 yield from (one for one in found if isinstance(one, str))
         elif name.endswith("HEADERS"):
             yield from (one.partition("=")[2].strip() for one in value.split(","))
+
+
+class _Layout:
+    """What was asked for."""
+
+    json = False
 
 
 class _Secrets:
