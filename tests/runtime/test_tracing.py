@@ -314,7 +314,10 @@ async def test_a_collector_gets_the_spans(monkeypatch):
             monkeypatch.setenv(
                 "OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}"
             )
-            monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+            for name in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_COMPRESSION"):
+                monkeypatch.delenv(name, raising=False)
+            for name in ("NO_PROXY", "no_proxy"):
+                monkeypatch.setenv(name, "127.0.0.1")
             async with tracing("anabranch-worker") as on:
                 on.tracer.start_span("process contexts").end()
         finally:

@@ -69,7 +69,7 @@ class Place:
             fields["records"] = sum(map(len, batch.values()))
         else:
             offsets = dict(self._positions())
-        names = [self._topics[source] for source in offsets or self._topics]
+        names = [self._topics.get(source, source) for source in offsets or self._topics]
         fields["topic"] = names[0] if len(names) == 1 else names
         if offsets:
             fields["offset"] = (
