@@ -81,11 +81,11 @@ async def test_the_keyboard_reaches_what_the_mouse_does(visit: Visit, site: Site
         reached.append(
             await visit.page.evaluate(
                 "() => { const e = document.activeElement;"
-                " return e.id || e.dataset.experiment || e.dataset.why || e.className }"
+                " return e.id || e.dataset.experiment || e.dataset.view || e.dataset.why || e.className }"
             )
         )
     run = f"{EXPERIMENT}@1.0.0"
-    assert reached[:4] == ["skip", "brand", "theme", run]
+    assert reached[:5] == ["skip", "brand", "experiments", "theme", run]
     assert "figures" in reached, "columns of the results explain themselves"
 
 

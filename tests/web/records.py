@@ -18,6 +18,7 @@ from anabranch.events.models import (
     VariantResult,
     Window,
 )
+from anabranch.web import Board
 
 KEY, VERSION = "shop.checkout", "1.0.0"
 RUN = f"{KEY}@{VERSION}"
@@ -122,3 +123,18 @@ def reasons(exception: str, message: str = "", offset: int = 7) -> list[tuple[st
         ("__streams.errors.partition", b"2"),
         ("__streams.errors.offset", str(offset).encode()),
     ]
+
+
+def many_runs(board: Board, count: int) -> None:
+    """Put results of so many experiments on a board: shop.e0000 with 100 units, 101 and so on.
+
+    Those of every hundredth are of a sample ratio mismatch.
+    """
+    for n in range(count):
+        _, value = results(100 + n)
+        name = f"shop.e{n:04}"
+        changed = msgspec.json.decode(value)
+        changed["experiment"] = name
+        changed["srm"]["sequentialPValue"] = 0.0 if n % 100 == 0 else 1.0
+        key = f"{name}|{VERSION}".encode()
+        board.apply("results", key, encode(changed), (), NOW)

@@ -73,7 +73,7 @@ async def test_everything_the_page_names_is_there(board):
         page = await http.get("/")
         assert page.headers["content-type"].startswith("text/html")
         named = re.findall(r'(?:src|href)="(/static/[^"]+)"', page.text)
-        assert len(named) == 6
+        assert len(named) == 7
         for path in named:
             answer = await http.get(path)
             assert answer.status_code == 200, path

@@ -4,8 +4,10 @@ It reads no clock: times come in as arguments, in milliseconds since the epoch. 
 bounded whatever arrives. A snapshot has this shape (JSON, camelCase)::
 
     {"now": 1800000000000, "version": 4711, "since": 0,
-     "experiments": [{"id": "key@1.0.0", "experiment", "version", "title", "status",
-                      "assignments", "units", "asOf", "lastArrival"}],
+     "listed": "whole" | "changed",
+     "experiments": [{"id": "key@1.0.0", "experiment", "version", "title", "status", "owners",
+                      "assignments", "units", "asOf", "lastArrival", "started", "health",
+                      "alerts"}],
      "run": null | {"id", "experiment", "version", "whole": true,
         "spec": null | {...}, "results": null | {...as the results topic has it...},
         "rates": {"start": second, "assignments": [n per second],
@@ -21,7 +23,8 @@ bounded whatever arrives. A snapshot has this shape (JSON, camelCase)::
      "unreadable": {topic: n}}
 
 With ``since`` the parts that did not change after that version are left out: ``alerts``,
-``deadLetters``, and of the run ``spec``, ``results``, windows and moments of trends.
+``deadLetters``, lines of the list (``listed`` is ``changed``), and of the run
+``spec``, ``results``, windows and moments of trends.
 """
 
 from __future__ import annotations
@@ -42,9 +45,12 @@ from anabranch.topology import OUTPUT_TOPICS
 from anabranch.web.rings import HISTORY_SECONDS
 from anabranch.web.runs import Run
 
-__all__ = ["ALERTS_KEPT", "DEAD_LETTERS_KEPT", "RUNS_KEPT", "Board"]
+__all__ = ["ALERTS_KEPT", "DEAD_LETTERS_KEPT", "RUNS_KEPT", "WINDOWS_TOTAL", "Board"]
 
-RUNS_KEPT: Final = 100
+RUNS_KEPT: Final = 2000
+WINDOWS_TOTAL: Final = 500_000
+"""Metric windows kept of all runs together; beyond them the run with most loses its oldest."""
+
 ALERTS_KEPT: Final = 100
 DEAD_LETTERS_KEPT: Final = 100
 REASONS_KEPT: Final = 40
@@ -88,6 +94,8 @@ class Board:
         self.version = 0
         self._runs: dict[tuple[str, str], Run] = {}
         self._specs: dict[tuple[str, str], ExperimentSpec] = {}
+        self._listed_at = 0
+        self._windows = 0
         self._alerts: deque[dict[str, Any]] = deque(maxlen=ALERTS_KEPT)
         self._alerted: deque[tuple[object, ...]] = deque(maxlen=ALERTS_KEPT)
         self._alerts_at = 0
@@ -170,11 +178,14 @@ class Board:
             known = self._runs.get((experiment, version))
             if known is not None:
                 known.changed_at = self.version
+                before = known.windows
                 known.drop_window((metric, size, variant), _millis(start), self.version)
+                self._windows += known.windows - before
             return
         found = _decode_window(value)
         start_ms, end_ms = _millis(found.window.start), _millis(found.window.end)
         run = self._touched(found.experiment, found.version, now)
+        before = run.windows
         run.window(
             (found.metric, found.window.size, found.variant),
             found.aggregation,
@@ -191,6 +202,10 @@ class Board:
             },
             self.version,
         )
+        self._windows += run.windows - before
+        if self._windows > WINDOWS_TOTAL:
+            most = max(self._runs.values(), key=lambda run: run.windows)
+            self._windows -= most.thin()
 
     def _results(self, key: bytes | None, value: bytes | None, now: int) -> None:
         if value is None:
@@ -236,6 +251,12 @@ class Board:
             }
         )
         self._alerts_at = self.version
+        experiment, version = data.get("experiment"), data.get("version")
+        if isinstance(experiment, str) and isinstance(version, str | int):
+            run = self._runs.get((experiment, normalize_version(version)))
+            if run is not None:
+                run.alerted(str(kind), data)
+                run.changed_at = self.version
 
     def _dead_letter(self, topic: str, headers: Headers, timestamp: int) -> None:
         """The value is not kept: what was refused was not redacted either."""
@@ -268,9 +289,10 @@ class Board:
         run = self._runs.get((experiment, version))
         if run is None:
             if len(self._runs) >= RUNS_KEPT:
-                del self._runs[min(self._runs, key=lambda name: self._runs[name].changed_at)]
+                silent = min(self._runs, key=lambda name: self._runs[name].changed_at)
+                self._windows -= self._runs.pop(silent).windows
             run = self._runs[experiment, version] = Run(experiment, version)
-            run.reset_at = self.version
+            run.reset_at = self._listed_at = self.version
             run.spec = self._specs.get((experiment, version))
         return run
 
@@ -284,9 +306,10 @@ class Board:
 
     # -- out ----------------------------------------------------------------------------------
 
-    def experiments(self) -> list[dict[str, Any]]:
-        """All runs, by key, the latest version first."""
-        runs = sorted(self._runs.values(), key=lambda run: version_key(run.version), reverse=True)
+    def experiments(self, since: int = 0) -> list[dict[str, Any]]:
+        """Runs that changed after the version, by key, the latest version first."""
+        changed = [run for run in self._runs.values() if run.changed_at > since or not since]
+        runs = sorted(changed, key=lambda run: version_key(run.version), reverse=True)
         return [run.summary() for run in sorted(runs, key=lambda run: run.experiment)]
 
     def snapshot(
@@ -300,11 +323,13 @@ class Board:
             since: Leave out what has not changed after this version.
         """
         run = self.find(experiment) if experiment is not None else None
+        listed = since if since >= self._listed_at else 0
         shown: dict[str, Any] = {
             "now": now,
             "version": self.version,
             "since": since,
-            "experiments": self.experiments(),
+            "listed": "changed" if listed else "whole",
+            "experiments": self.experiments(listed),
             "run": run.detail(now, since) if run is not None else None,
             "unreadable": dict(sorted(self._unreadable.items())),
         }

@@ -64,18 +64,21 @@ class SecondCounts:
 class WindowSeries:
     """The latest windows of one metric, size and variant, by their start.
 
-    Each remembers the board's version at which it changed, so that only news is sent.
+    Each remembers the board's version at which it changed, so that only news is sent. Points of
+    a series have the same fields; they are kept as bare values, for there are many.
     """
 
-    __slots__ = ("_points",)
+    __slots__ = ("_fields", "_points")
 
     def __init__(self) -> None:
-        self._points: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._fields: tuple[str, ...] = ()
+        self._points: dict[int, tuple[Any, ...]] = {}
 
     def put(self, start: int, point: dict[str, Any], version: int) -> None:
         """Set the window that starts then; beyond the bound the oldest leaves."""
         points = self._points
-        points[start] = (version, point)
+        self._fields = self._fields or tuple(point)
+        points[start] = (version, *map(point.__getitem__, self._fields))
         if len(points) > WINDOWS_KEPT:
             del points[min(points)]
 
@@ -85,7 +88,18 @@ class WindowSeries:
 
     def since(self, version: int) -> list[dict[str, Any]]:
         """Windows that changed after the version, by rising start."""
-        return [point for _, (changed, point) in sorted(self._points.items()) if changed > version]
+        return [
+            dict(zip(self._fields, values, strict=True))
+            for _, (changed, *values) in sorted(self._points.items())
+            if changed > version
+        ]
+
+    def thin(self) -> int:
+        """Forget the older half; how many went."""
+        going = sorted(self._points)[: len(self._points) // 2]
+        for start in going:
+            del self._points[start]
+        return len(going)
 
     def __len__(self) -> int:
         return len(self._points)

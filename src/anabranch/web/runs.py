@@ -16,6 +16,12 @@ SERIES_KEPT = 400
 VARIANTS_KEPT = 64
 """Variants of one run whose exposures and assignments are counted."""
 
+MISMATCH = 0.001
+"""A sample ratio's p-value at any time below which results are not to be trusted."""
+
+ALERTS_OPEN = 64
+"""Alerts of one run that are remembered as not resolved."""
+
 SeriesKey = tuple[str, str, str]
 """Metric, window size, variant."""
 
@@ -24,7 +30,7 @@ class Run:
     """One experiment run, with bounded memory.
 
     ``changed_at``, ``results_at`` and ``reset_at`` are board versions: when anything, the results,
-    or something that was taken away changed last.
+    or something that was taken away changed last. ``windows`` counts the metric windows kept.
     """
 
     def __init__(self, experiment: str, version: str) -> None:
@@ -38,6 +44,9 @@ class Run:
         self.trends = Trends()
         self.series: dict[SeriesKey, WindowSeries] = {}
         self.aggregations: dict[str, str] = {}
+        self.windows = 0
+        self.first_window: int | None = None
+        self.open_alerts: dict[tuple[str, str, str, str], str] = {}
         self.changed_at = 0
         self.results_at = 0
         self.reset_at = 0
@@ -75,15 +84,38 @@ class Run:
                 return
             series = self.series[key] = WindowSeries()
         self.aggregations[key[0]] = aggregation
+        before = len(series)
         series.put(start, point, version)
+        self.windows += len(series) - before
+        if self.first_window is None or start < self.first_window:
+            self.first_window = start
 
     def drop_window(self, key: SeriesKey, start: int, version: int) -> None:
         """Forget a metric window whose record was deleted."""
         series = self.series.get(key)
         if series is not None and series.remove(start):
             self.reset_at = version
+            self.windows -= 1
             if not len(series):
                 del self.series[key]
+
+    def thin(self) -> int:
+        """Forget the older half of every series of windows; how many went."""
+        gone = sum(series.thin() for series in self.series.values())
+        self.windows -= gone
+        return gone
+
+    def alerted(self, kind: str, data: dict[str, Any]) -> None:
+        """Remember an alert until it is resolved."""
+        metric, variant, event = (
+            str(data.get(name, "")) for name in ("metric", "variant", "event")
+        )
+        name = kind, metric, variant, event
+        state = data.get("state")
+        if state == "resolved":
+            self.open_alerts.pop(name, None)
+        elif state in {"raised", "changed"} and len(self.open_alerts) < ALERTS_OPEN:
+            self.open_alerts[name] = kind
 
     # -- what is shown ------------------------------------------------------------------------
 
@@ -102,7 +134,30 @@ class Run:
             "units": units,
             "asOf": self.results["asOf"] if self.results else None,
             "lastArrival": self.last_arrival,
+            "owners": list(self.spec.meta.owners) if self.spec else [],
+            "started": self._started(),
+            "health": self._health(),
+            "alerts": len(self.open_alerts),
         }
+
+    def _started(self) -> int | None:
+        """When the run began, milliseconds: by its schedule, else its oldest window held."""
+        schedule = self.spec.schedule if self.spec else None
+        if schedule is not None and schedule.start is not None:
+            return round(schedule.start.timestamp() * 1000)
+        return self.first_window
+
+    def _health(self) -> str:
+        """``mismatch``, ``harm``, ``alert`` or ``good``; ``unknown`` without results."""
+        kinds = set(self.open_alerts.values())
+        ratio = (self.results or {}).get("srm", {}).get("sequentialPValue")
+        if "sample_ratio" in kinds or (ratio is not None and ratio < MISMATCH):
+            return "mismatch"
+        if "guardrail" in kinds:
+            return "harm"
+        if kinds:
+            return "alert"
+        return "good" if self.results else "unknown"
 
     def detail(self, now: int, since: int) -> dict[str, Any]:
         """Everything of the run, or what changed after the board's version ``since``.

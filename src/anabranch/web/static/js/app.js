@@ -5,6 +5,7 @@ import { Connection } from "./connection.js";
 import { h, patch } from "./dom.js";
 import * as format from "./format.js";
 import { alertsPanel, deadLettersPanel } from "./incidents.js";
+import { listen, listPage } from "./list.js";
 import { tile } from "./parts.js";
 import { breachesBanner, resultsPanel, sampleRatio, splitPanel } from "./results.js";
 import { merge, serverNow, state, told, variants } from "./state.js";
@@ -14,11 +15,17 @@ import { explain, why } from "./why.js";
 
 const byId = (id) => document.getElementById(id);
 const main = byId("main");
+const BESIDE = 20; // experiments listed beside the open one
 
 // -- which experiment -------------------------------------------------------------------------
 
 function chosen() {
   return new URLSearchParams(location.search).get("experiment");
+}
+
+/** Which page: one experiment's where the address names none. */
+function view() {
+  return new URLSearchParams(location.search).get("view");
 }
 
 /** Without a choice in the address, the experiment that was active last when we came. */
@@ -48,12 +55,14 @@ const connection = new Connection({
 });
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-experiment]");
+  const link = event.target.closest("a[data-experiment], a[data-view]");
   if (link && !(event.metaKey || event.ctrlKey || event.shiftKey || event.button)) {
     event.preventDefault();
     history.pushState(null, "", link.getAttribute("href"));
-    state.run = null;
-    connection.select(chosen());
+    if (link.dataset.experiment) {
+      state.run = null;
+      connection.select(chosen());
+    }
     draw();
     scrollTo({ top: 0 });
     main.focus({ preventScroll: true });
@@ -68,6 +77,7 @@ document.addEventListener("click", (event) => {
   if (event.target === byId("why")) event.target.close();
   if (event.target.closest("[data-reconnect]")) connection.open();
 });
+main.addEventListener("submit", (event) => event.preventDefault());
 window.addEventListener("popstate", () => {
   state.run = null;
   connection.experiment = undefined;
@@ -108,7 +118,8 @@ dark.addEventListener("change", paint);
 function draw() {
   const charts = new Map();
   drawBar();
-  patch(byId("experiments"), experimentList());
+  patch(byId("views"), views());
+  patch(byId("experiments"), view() ? [] : experimentList());
   patch(main, content(charts));
   syncCharts(main, charts);
 }
@@ -125,7 +136,7 @@ function drawBar() {
     byId("mode"),
     info ? [h("b", null, info.title), info.detail ? h("span", null, info.detail) : null] : [],
   );
-  document.title = [state.run?.spec?.title || state.run?.experiment, info?.title ?? "anabranch"]
+  document.title = [view() || state.run?.spec?.title || state.run?.experiment, info?.title ?? "anabranch"]
     .filter(Boolean)
     .join(" \u00b7 ");
   patch(
@@ -147,15 +158,25 @@ function drawBar() {
   );
 }
 
+function views() {
+  const all = [["experiments", "Experiments"]];
+  return all.map(([name, word]) =>
+    h("a", { href: `?view=${name}`, "data-view": name, "aria-current": view() === name ? "page" : null }, word),
+  );
+}
+
+/** Beside an experiment: those heard of last, by key. */
 function experimentList() {
   if (!state.experiments.length) return [];
   const shown = state.run?.id ?? connection.experiment;
+  const byArrival = (a, b) => (b.lastArrival ?? 0) - (a.lastArrival ?? 0);
+  const near = new Set([...state.experiments].sort(byArrival).slice(0, BESIDE).map(({ id }) => id).concat(shown));
   return [
     h("h2", null, "Experiments"),
     h(
       "ul",
       null,
-      state.experiments.map((experiment) =>
+      state.experiments.filter(({ id }) => near.has(id)).map((experiment) =>
         h(
           "li",
           { "data-key": experiment.id },
@@ -179,7 +200,10 @@ function experimentList() {
         ),
       ),
     ),
-  ];
+    state.experiments.length > BESIDE
+      ? h("a", { class: "all", href: "?view=experiments", "data-view": "experiments" }, `All ${format.count(state.experiments.length)} experiments`)
+      : null,
+  ].filter(Boolean);
 }
 
 function content(charts) {
@@ -194,6 +218,7 @@ function content(charts) {
       state.deadLetters.total ? deadLettersPanel() : null,
     ];
   }
+  if (view() === "experiments") return listPage();
   const { run } = state;
   if (!run) {
     const wanted = chosen();
@@ -273,6 +298,7 @@ function mismatch(run) {
     : null;
 }
 
+listen(main, draw);
 paint();
 connection.select(chosen());
 setInterval(draw, 1000);

@@ -34,7 +34,7 @@ export function told(now) {
 export function merge(snapshot) {
   told(snapshot.now);
   state.loaded = true;
-  state.experiments = snapshot.experiments;
+  mergeList(snapshot);
   state.unreadable = snapshot.unreadable;
   for (const name of ["info", "alerts", "deadLetters"]) {
     if (name in snapshot) state[name] = snapshot[name];
@@ -55,6 +55,15 @@ export function merge(snapshot) {
   for (const trend of run.trends) mergeTrend(state.run.trends, trend);
   for (const series of run.windows) mergeWindows(state.run.windows, series);
   return true;
+}
+
+function mergeList({ listed, experiments }) {
+  if (listed === "whole") {
+    state.experiments = experiments;
+    return;
+  }
+  const changed = new Map(experiments.map((row) => [row.id, row]));
+  if (changed.size) state.experiments = state.experiments.map((row) => changed.get(row.id) ?? row);
 }
 
 function mergeTrend(known, { metric, variant, points }) {
