@@ -260,12 +260,14 @@ def _cumulated(bins: Mapping[str, int], names: list[str]) -> Floats:
 
 def _interval(arm: Quantiles, evidence: tuple[Floats, Floats], side: float) -> Span:
     """Where the quantile can lie: no p-value of its lying below or above is at most ``side``."""
-    too_low = np.flatnonzero(evidence[0] <= side)
-    too_high = np.flatnonzero(evidence[1] <= side)
+    too_low, too_high = evidence[0] <= side, evidence[1] <= side
+    # argmax finds the first that holds, and is 0 where none does.
+    last_low = too_low.size - 1 - int(too_low[::-1].argmax())
+    first_high = int(too_high.argmax())
     last = arm.lower.size - 1
     return (
-        float(arm.lower[min(int(too_low[-1]), last)]) if too_low.size else -inf,
-        float(arm.upper[max(int(too_high[0]) - 1, 0)]) if too_high.size else inf,
+        float(arm.lower[min(last_low, last)]) if too_low[last_low] else -inf,
+        float(arm.upper[max(first_high - 1, 0)]) if too_high[first_high] else inf,
     )
 
 
