@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from anabranch.analysis.frames import Backend, Frame, frame_of
+from anabranch.analysis.outlook import Outlook, outlook
 from anabranch.analysis.plots import Kind, effect
 from anabranch.analysis.rows import Row, comparison_rows, figure_rows, split_rows
 from anabranch.errors import UnknownSpecError
@@ -136,6 +137,39 @@ class Analysis:
             known = {m.name for r in history for m in r.metrics}
             raise UnknownSpecError(f"there is no metric {metric!r}: {nearest(metric, known)}")
         return effect(rows, kind, ax)
+
+    # -- what is to be expected ---------------------------------------------------------------
+
+    def outlook(
+        self,
+        metric: str,
+        *,
+        variant: str | None = None,
+        lift: float | None = None,
+        difference: float | None = None,
+        experiment: str | None = None,
+        power: float = 0.8,
+    ) -> Outlook:
+        """What the units so far can find, and how long what is wanted still takes.
+
+        Args:
+            metric: Its name; not a quantile.
+            variant: Compared with control; may be left out where there is one.
+            lift: What is to be found, as a share of control's mean, such as 0.05.
+            difference: The same as a difference of means, instead.
+            experiment: ``KEY`` or ``KEY@VERSION``; may be left out where there is one run.
+            power: Chance to find it.
+
+        Raises:
+            UnknownSpecError: There is no such metric, variant or run.
+            ValueError: Neither lift nor difference is given, or both; there is too little data, or
+                one look alone, which tells nothing of traffic.
+        """
+        run = self._run(experiment)
+        history = [r for r in self.history if (r.experiment, r.version) == run]
+        return outlook(
+            history, metric, variant=variant, lift=lift, difference=difference, power=power
+        )
 
     def _run(self, experiment: str | None) -> tuple[str, str]:
         asked, _, version = (experiment or "").partition("@")
