@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import threading
 import uuid
@@ -34,6 +35,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         asked = "kafka" in fixtures or "secured" in fixtures
         if asked or (callspec and "kafka" in callspec.params.values()):
             item.add_marker(pytest.mark.kafka)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands set up the process's logging; what they leave must not reach the next test.
+
+    A handler on a captured stream that is closed, and debug logs of every heartbeat, would.
+    """
+    loggers = [logging.getLogger(name) for name in ("", "anabranch", "aiokafka")]
+    handlers, levels = [list(one.handlers) for one in loggers], [one.level for one in loggers]
+    yield
+    for one, before, level in zip(loggers, handlers, levels, strict=True):
+        one.setLevel(level)
+        if one.handlers != before:
+            one.handlers[:] = before
 
 
 @pytest.fixture(scope="session")

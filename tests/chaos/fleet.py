@@ -36,7 +36,8 @@ class WorkerProcess:
 
     Attributes:
         leaving: Whether it was asked to stop.
-        clean: Whether it ended by itself, in time and without an error, when it was asked to.
+        clean: Whether it ended by itself, in time and without an error, when it was asked to; None
+            where another fault killed it meanwhile, which says nothing of how it would have ended.
     """
 
     def __init__(self, name: str, folder: Path, settings: Settings, disk: Path | None) -> None:
@@ -45,6 +46,7 @@ class WorkerProcess:
         self.folder = folder
         self.leaving = False
         self.clean: bool | None = None
+        self._killed = False
         local = folder / "local"
         local.mkdir(parents=True)
         own = settings.model_copy(update={"state_dir": disk})
@@ -68,6 +70,7 @@ class WorkerProcess:
             os.kill(self.pid, number)
 
     async def kill(self) -> None:
+        self._killed = self._killed or self.running
         self.signal(signal.SIGKILL)
         await self.ended(within=10.0)
 
@@ -81,7 +84,9 @@ class WorkerProcess:
         self.leaving = True
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGTERM)
-        self.clean = await self.ended(_LEAVE_SECONDS) and self._process.exitcode in self._lawful
+        ended = await self.ended(_LEAVE_SECONDS)
+        if not self._killed:
+            self.clean = ended and self._process.exitcode in self._lawful
         if self.running:
             self.signal(signal.SIGABRT)  # faulthandler tells where it stands
             await self.ended(within=1.0)
