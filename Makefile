@@ -83,6 +83,10 @@ RUNS ?= 10
 chaos: $(INSTALLED) ## Kill, hang and restart workers and broker; check every record (SEED, RUNS)
 	$(PYTHON) -m tests.chaos --seed $(SEED) --runs $(RUNS) $(ARGS)
 
+.PHONY: docs
+docs: $(EXTRAS) ## Build the documentation as a site, every link checked, into build/site
+	$(PYTHON) -m mkdocs build --quiet
+
 .PHONY: kafka
 kafka: $(INSTALLED) ## Run a throw-away Kafka broker in the foreground
 	@$(PYTHON) -m tools.devkafka $(ARGS)
