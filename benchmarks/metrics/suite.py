@@ -37,6 +37,11 @@ METRICS: Final[dict[str, dict[str, Any]]] = {
     "funnel": {"telemetryEvent": _VIEWED, "aggregation": "funnel", "steps": [_PAID]},
     "winsorized sum": {**_AMOUNT, "aggregation": "sum", "winsorize": {"upper": 100}},
     "sum with a covariate": {**_AMOUNT, "aggregation": "sum", "covariate": {"window": 3600}},
+    "count without prior units": {
+        "telemetryEvent": _PAID,
+        "aggregation": "count",
+        "excludePrior": True,
+    },
 }
 
 
