@@ -13,6 +13,7 @@ from anabranch.runtime import EmbeddedPipeline, build_stages
 from anabranch.settings import Settings
 from anabranch.specs import Catalog
 from anabranch.web import Board, Info, create_app, pump, serving
+from anabranch.web.pipeline import Watch
 
 __all__ = ["Site", "demo_site", "described_board", "server"]
 
@@ -46,10 +47,12 @@ def described_board(catalog: Catalog) -> Board:
 
 
 @contextlib.asynccontextmanager
-async def server(board: Board, port: int = 0) -> AsyncIterator[str]:
+async def server(board: Board, port: int = 0, pipeline: Watch | None = None) -> AsyncIterator[str]:
     """A dashboard over a board; looks for changes often, so that tests need not wait."""
     info = Info("Demonstration", "embedded", "embedded in this process: nothing is kept")
-    app = create_app(board, clock=time.time, info=info, interval=0.1, heartbeat=1.0)
+    app = create_app(
+        board, clock=time.time, info=info, interval=0.1, heartbeat=1.0, pipeline=pipeline
+    )
     async with serving(app, port=port) as address:
         yield address
 
@@ -63,11 +66,14 @@ async def demo_site() -> AsyncIterator[Site]:
     async with EmbeddedPipeline(build_stages(catalog, settings), settings) as pipeline:
         pumping = asyncio.create_task(pump(pipeline.feed(), board, time.time))
         try:
-            async with server(board) as address:
+            watch = Watch(pipeline.places)
+            async with server(board, pipeline=watch) as address:
                 # It ends in the past, so that what tests send later has happened, too.
                 start = int(time.time() - SECONDS - 60) * 1000
                 site = Site(address, pipeline, Traffic(7, 25.0), start)
+                await watch.look(time.time)
                 await site.send(SECONDS)
+                await watch.look(time.time)
                 yield site
         finally:
             pumping.cancel()

@@ -85,7 +85,7 @@ async def test_the_keyboard_reaches_what_the_mouse_does(visit: Visit, site: Site
             )
         )
     run = f"{EXPERIMENT}@1.0.0"
-    assert reached[:5] == ["skip", "brand", "experiments", "theme", run]
+    assert reached[:6] == ["skip", "brand", "experiments", "pipeline", "theme", run]
     assert "figures" in reached, "columns of the results explain themselves"
 
 

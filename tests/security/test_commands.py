@@ -21,6 +21,7 @@ from anabranch.runtime.kafka import kafka_client
 from anabranch.settings import Settings, environment, load_settings
 from anabranch.topology import STAGES, TOPICS, Names
 from anabranch.web.kafka_feed import KafkaFeed
+from anabranch.web.kafka_pipeline import KafkaLook
 from tests.security.broker import grant, make_user
 from tests.security.grants import documented, principals
 from tests.support.bench import In
@@ -115,6 +116,7 @@ def test_topics_specs_and_dead_letters(owner, acting, prefix, capsys):
 
     dashboard = acting("dashboard")
     assert asyncio.run(first_of_feed(dashboard)) == "alerts"
+    assert asyncio.run(stages_looked_at(dashboard)) == {shape.name for shape in STAGES}
 
 
 @pytest.fixture
@@ -145,6 +147,12 @@ async def first_of_feed(settings: dict) -> str:
                     return record.topic
         finally:
             await records.aclose()
+
+
+async def stages_looked_at(settings: dict) -> set[str]:
+    chosen = load_settings(**settings)
+    async with KafkaLook(kafka_client(chosen), chosen.prefix) as look:
+        return {place.stage for place in await look()}
 
 
 def test_a_redrive_names_the_right_it_misses(owner, acting, prefix, capsys):

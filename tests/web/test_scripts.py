@@ -23,7 +23,17 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node.js")
 
 def run(script: str, **given):
     """The value that the script's last line gives to ``tell``."""
-    names = ["format", "incidents", "interval", "list", "results", "state", "trends", "why"]
+    names = [
+        "format",
+        "incidents",
+        "interval",
+        "list",
+        "pipeline",
+        "results",
+        "state",
+        "trends",
+        "why",
+    ]
     imports = "\n".join(f"import * as {name} from '{STATIC}/js/{name}.js';" for name in names)
     constants = "\n".join(f"const {name} = {json.dumps(value)};" for name, value in given.items())
     source = (

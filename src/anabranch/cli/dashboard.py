@@ -18,6 +18,8 @@ from anabranch.web.app import Info, create_app
 from anabranch.web.board import Board
 from anabranch.web.feed import pump
 from anabranch.web.kafka_feed import KafkaFeed
+from anabranch.web.kafka_pipeline import KafkaLook
+from anabranch.web.pipeline import Watch
 from anabranch.web.server import serving
 
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all")]
@@ -32,7 +34,7 @@ def dashboard(
     host: Host = "127.0.0.1",
     port: Port = 8080,
 ) -> None:
-    """Serve the dashboard; it reads output topics and writes nothing.
+    """Serve the dashboard; it reads output topics and groups' offsets, and writes nothing.
 
     With --specs, experiments are shown with their titles, and before their first unit.
     """
@@ -45,9 +47,21 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
     if settings.specs is not None:
         board.describe(checked_catalog(settings.specs).experiments)
     info = Info(mode="kafka", detail=f"{settings.prefix}.* on {settings.bootstrap}")
-    async with KafkaFeed(kafka_client(settings), settings.prefix) as feed:
+    client = kafka_client(settings)
+    async with (
+        KafkaFeed(client, settings.prefix) as feed,
+        KafkaLook(client, settings.prefix) as look,
+    ):
         pumping = asyncio.create_task(pump(feed, board, time.time))
-        app = create_app(board, clock=time.time, info=info, ready=lambda: not pumping.done())
+        watch = Watch(look)
+        watching = asyncio.create_task(watch.run(time.time))
+        app = create_app(
+            board,
+            clock=time.time,
+            info=info,
+            ready=lambda: not pumping.done(),
+            pipeline=watch,
+        )
         async with serving(app, host, port) as address:
             errors.print(f"dashboard: [bold]{address}[/]", highlight=False)
-            await until_told_to_stop(pumping)
+            await until_told_to_stop(pumping, watching)

@@ -33,6 +33,8 @@ from anabranch.web.app import Info, create_app
 from anabranch.web.board import Board
 from anabranch.web.feed import Feed, pump
 from anabranch.web.kafka_feed import KafkaFeed
+from anabranch.web.kafka_pipeline import KafkaLook
+from anabranch.web.pipeline import Look, Watch
 from anabranch.web.server import serving
 
 _STEP = 0.1
@@ -66,14 +68,22 @@ async def _demo(
     board = Board()
     board.describe(catalog.experiments)
     opened = _embedded if settings.bootstrap is None else _on_kafka
-    async with opened(settings, catalog) as (pipeline, feed, info):
+    async with opened(settings, catalog) as (pipeline, feed, info, look):
         pumping = asyncio.create_task(pump(feed, board, time.time))
-        app = create_app(board, clock=time.time, info=info, ready=lambda: not pumping.done())
+        watch = Watch(look)
+        watching = asyncio.create_task(watch.run(time.time, interval=2.0))
+        app = create_app(
+            board,
+            clock=time.time,
+            info=info,
+            ready=lambda: not pumping.done(),
+            pipeline=watch,
+        )
         async with serving(app, host, port) as address:
             errors.print(f"dashboard: [bold]{address}[/]   ({info.detail})", highlight=False)
             errors.print("stop with Ctrl-C", highlight=False)
             driving = asyncio.create_task(_drive(pipeline, traffic, history))
-            await until_told_to_stop(pumping, driving)
+            await until_told_to_stop(pumping, watching, driving)
 
 
 async def _drive(pipeline: Pipeline, traffic: Traffic, history: float) -> None:
@@ -87,7 +97,7 @@ async def _drive(pipeline: Pipeline, traffic: Traffic, history: float) -> None:
         await asyncio.sleep(_STEP if until == now else 0)
 
 
-Opened = tuple[Pipeline, Feed, Info]
+Opened = tuple[Pipeline, Feed, Info, Look]
 
 
 @asynccontextmanager
@@ -98,7 +108,7 @@ async def _embedded(settings: Settings, catalog: Catalog) -> AsyncIterator[Opene
         detail="embedded in this process: nothing is kept after it ends",
     )
     async with EmbeddedPipeline(build_stages(catalog, settings), settings) as pipeline:
-        yield pipeline, pipeline.feed(), info
+        yield pipeline, pipeline.feed(), info, pipeline.places
 
 
 @asynccontextmanager
@@ -116,7 +126,11 @@ async def _on_kafka(settings: Settings, catalog: Catalog) -> AsyncIterator[Opene
         async with follow_specs(live, settings), guard_experiments(live, settings):
             await worker.start()
             try:
-                async with KafkaFeed(kafka_client(settings), settings.prefix) as feed:
-                    yield pipeline, feed, info
+                client = kafka_client(settings)
+                async with (
+                    KafkaFeed(client, settings.prefix) as feed,
+                    KafkaLook(client, settings.prefix) as look,
+                ):
+                    yield pipeline, feed, info, look
             finally:
                 await worker.stop()

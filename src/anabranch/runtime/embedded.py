@@ -8,6 +8,7 @@ from typing import Self
 
 from anabranch.engine import Stage
 from anabranch.engine.embedded import EmbeddedWorker, Log
+from anabranch.engine.place import Place
 from anabranch.processors.protocol import Record
 from anabranch.runtime.guarding import EmbeddedAlertsLog, Guarding
 from anabranch.runtime.pipeline import Message
@@ -103,6 +104,23 @@ class EmbeddedPipeline:
             for stage in self._stages
             for source in stage.sources
         )
+
+    async def places(self) -> list[Place]:
+        """How far every stage has come in what it reads."""
+        return [
+            Place(
+                stage.name,
+                source,
+                n,
+                0,
+                self.log.end(topic, n),
+                self.log.position(self.names.group(stage.name), topic, n),
+            )
+            for stage in self._stages
+            for source in stage.sources
+            for topic in (self.names.topic(source),)
+            for n in range(self.log.partitions(topic))
+        ]
 
     async def records(self, topic: str) -> Sequence[Record]:
         return self.log.all(self.names.topic(topic))

@@ -4,6 +4,7 @@
 ``/``                           the page
 ``/api/experiments``            every experiment run that was heard of
 ``/api/experiments/{key}``      one of them: ``key@version``, or ``key`` for its latest version
+``/api/pipeline``               lag, throughput and waiting time of every stage and partition
 ``/events``                     server-sent events; ``?experiment=`` as above
 ``/livez``, ``/readyz``         health; ready once records flow in
 ``/docs/statistics``            the manual's page about the numbers
@@ -36,6 +37,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from anabranch.web.board import Board
 from anabranch.web.manual import manual_page
+from anabranch.web.pipeline import Watch
 
 __all__ = ["Info", "close_streams", "create_app"]
 
@@ -78,6 +80,7 @@ def create_app(
     ready: Callable[[], bool] = lambda: True,
     interval: float = 1.0,
     heartbeat: float = 5.0,
+    pipeline: Watch | None = None,
 ) -> Starlette:
     """The application over a board that something else feeds.
 
@@ -88,13 +91,20 @@ def create_app(
         ready: Whether the board's feed is running, for ``/readyz``.
         interval: Seconds between two looks for changes.
         heartbeat: Seconds without a change after which a heartbeat is sent.
+        pipeline: Looks at the stages; something else runs it.
     """
     views = _Views(board, clock, info or Info(), ready, interval, heartbeat)
+    watch = pipeline or Watch()
+
+    async def stages(_: Request) -> Response:
+        return _json(watch.report() | {"closedUntil": board.closed_until})
+
     app = Starlette(
         routes=[
             Route("/", views.page),
             Route("/api/experiments", views.experiments),
             Route("/api/experiments/{key:path}", views.experiment),
+            Route("/api/pipeline", stages),
             Route("/events", views.events),
             Route("/docs/statistics", views.manual),
             Route("/livez", views.livez),

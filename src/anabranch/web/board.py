@@ -88,10 +88,13 @@ class Board:
 
     Attributes:
         version: Rises with every record that changes something.
+        closed_until: End of the latest window that was closed, milliseconds since the epoch: the
+            watermark has passed it and the allowed lateness. None before there is one.
     """
 
     def __init__(self) -> None:
         self.version = 0
+        self.closed_until: int | None = None
         self._runs: dict[tuple[str, str], Run] = {}
         self._specs: dict[tuple[str, str], ExperimentSpec] = {}
         self._listed_at = 0
@@ -184,6 +187,8 @@ class Board:
             return
         found = _decode_window(value)
         start_ms, end_ms = _millis(found.window.start), _millis(found.window.end)
+        if found.final:
+            self.closed_until = max(end_ms, self.closed_until or end_ms)
         run = self._touched(found.experiment, found.version, now)
         before = run.windows
         run.window(

@@ -192,6 +192,19 @@ class Topics:
         Counted to the high watermark: a transaction's offsets may be there before its markers are
         on all partitions that it wrote to, and a committed reader sees no records there yet.
         """
+        lag: dict[str, int] = {}
+        for (topic, _), (begin, end, position) in (await self.offsets(group, topics)).items():
+            at = begin if position is None else max(position, begin)
+            lag[topic] = lag.get(topic, 0) + max(0, end - at)
+        return lag
+
+    async def offsets(
+        self, group: str, topics: Iterable[str]
+    ) -> dict[tuple[str, int], tuple[int, int, int | None]]:
+        """Topic and partition to its first offset, its high watermark, and where the group is.
+
+        The last is None where the group never committed; topics that are not there are left out.
+        """
         counts = await self.partitions(topics)
         tps = [TopicPartition(t, p) for t, n in counts.items() for p in range(n)]
         try:
@@ -202,12 +215,12 @@ class Topics:
             raise self._refused(error, group=group) from error
         ends = await self.high_watermarks(tps)
         begins = await (await self._started_reader()).beginning_offsets(tps)
-        lag = dict.fromkeys(counts, 0)
+        found: dict[tuple[str, int], tuple[int, int, int | None]] = {}
         for tp in tps:
             meta = committed.get(tp)
-            at = meta.offset if meta is not None and meta.offset >= 0 else begins[tp]
-            lag[tp.topic] += max(0, ends[tp] - max(at, begins[tp]))
-        return lag
+            position = meta.offset if meta is not None and meta.offset >= 0 else None
+            found[tp.topic, tp.partition] = begins[tp], ends[tp], position
+        return found
 
 
 async def patiently(call: Callable[[], Awaitable[T]], attempts: int = 50) -> T:

@@ -7,6 +7,7 @@ import * as format from "./format.js";
 import { alertsPanel, deadLettersPanel } from "./incidents.js";
 import { listen, listPage } from "./list.js";
 import { tile } from "./parts.js";
+import { follow as followPipeline, pipelinePage } from "./pipeline.js";
 import { breachesBanner, resultsPanel, sampleRatio, splitPanel } from "./results.js";
 import { merge, serverNow, state, told, variants } from "./state.js";
 import { assignmentRate, trafficPanel, windowsPanel } from "./traffic.js";
@@ -159,7 +160,7 @@ function drawBar() {
 }
 
 function views() {
-  const all = [["experiments", "Experiments"]];
+  const all = [["experiments", "Experiments"], ["pipeline", "Pipeline"]];
   return all.map(([name, word]) =>
     h("a", { href: `?view=${name}`, "data-view": name, "aria-current": view() === name ? "page" : null }, word),
   );
@@ -207,6 +208,7 @@ function experimentList() {
 }
 
 function content(charts) {
+  if (view() === "pipeline") return pipelinePage();
   if (!state.loaded) return empty("Connecting", "Asking for the present state.", true);
   if (!state.experiments.length) {
     return [
@@ -299,6 +301,7 @@ function mismatch(run) {
 }
 
 listen(main, draw);
+followPipeline(() => view() === "pipeline", draw);
 paint();
 connection.select(chosen());
 setInterval(draw, 1000);
