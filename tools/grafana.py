@@ -17,6 +17,7 @@ SOURCE: Final = {"type": "prometheus", "uid": "${source}"}
 WIDTH: Final = 24
 HEIGHT: Final = 8
 BY: Final = '{stage=~"$stage"}'
+OURS: Final = '{job=~"anabranch.*"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ PIPELINE: Final = Dashboard(
             Panel(
                 "Resident memory",
                 "bytes",
-                {"{{instance}}": 'process_resident_memory_bytes{job=~"anabranch.*"}'},
+                {"{{instance}}": f"process_resident_memory_bytes{OURS}"},
                 "Of each process.",
             ),
         ),
@@ -334,9 +335,7 @@ SERVE: Final = Dashboard(
             Panel(
                 "CPU",
                 "percentunit",
-                {
-                    "{{instance}}": 'rate(process_cpu_seconds_total{job=~"anabranch.*"}[$__rate_interval])'
-                },
+                {"{{instance}}": f"rate(process_cpu_seconds_total{OURS}[$__rate_interval])"},
                 "Of each process; 1 is one core busy.",
             ),
         ),
