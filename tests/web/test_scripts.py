@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(NODE is None, reason="there is no Node.js")
 def run(script: str, **given):
     """The value that the script's last line gives to ``tell``."""
     names = [
+        "course",
         "format",
         "incidents",
         "interval",

@@ -15,6 +15,8 @@ bounded whatever arrives. A snapshot has this shape (JSON, camelCase)::
         "totals": {"assignments": {variant: n}, "exposures": {variant: n}},
         "trends": [{"metric", "variant", "points": [
             {"n", "at", "difference", "sequential": [low, high], "fixed": [low, high]}]}],
+        "course": [{"at", "units": {variant: n}, "pValue"}],
+        "segments": [{"attribute", "value", "asOf", "control", "variants", "metrics"}],
         "windows": [{"metric", "size", "aggregation", "variants": {variant: [
             {"start", "end", "value", "units", "events", "sum", "revision", "final"}]}}]},
      "alerts": [{"at", "experiment", "kind", "message", "data"}],
@@ -24,7 +26,7 @@ bounded whatever arrives. A snapshot has this shape (JSON, camelCase)::
 
 With ``since`` the parts that did not change after that version are left out: ``alerts``,
 ``deadLetters``, lines of the list (``listed`` is ``changed``), and of the run
-``spec``, ``results``, windows and moments of trends.
+``spec``, ``results``, ``course``, segments, windows and moments of trends.
 """
 
 from __future__ import annotations
@@ -152,6 +154,8 @@ class Board:
                 self._window(key, value, now)
             elif topic == "results":
                 self._results(key, value, now)
+            elif topic == "segments":
+                self._segment(key, value, now)
             elif topic == "alerts":
                 self._alert(value, headers, timestamp)
             elif topic.endswith(DEAD_LETTER_SUFFIX):
@@ -229,6 +233,18 @@ class Board:
         run.results_at = self.version
         if run.trends.put(checked, at, self.version):
             run.reset_at = self.version
+
+    def _segment(self, key: bytes | None, value: bytes | None, now: int) -> None:
+        experiment, version, attribute, *rest = _key_parts(key, 4)
+        name = attribute, "|".join(rest)  # the only part that may hold bars itself
+        if value is None:
+            known = self._runs.get((experiment, version))
+            if known is not None and known.segments.pop(name, None) is not None:
+                known.reset_at = known.changed_at = self.version
+            return
+        checked = _decode_results(value)
+        run = self._touched(checked.experiment, checked.version, now)
+        run.segment(name, _decode_object(value), self.version)
 
     def _alert(self, value: bytes | None, headers: Headers, timestamp: int) -> None:
         data = _decode_object(_present(value))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from anabranch.processors.reports import EXPOSURES
 from anabranch.specs import ExperimentSpec, SuccessMetric
+from anabranch.web.course import course
 from anabranch.web.rings import HISTORY_SECONDS, SecondCounts, WindowSeries
 from anabranch.web.trends import Trends
 
@@ -18,6 +20,9 @@ VARIANTS_KEPT = 64
 
 MISMATCH = 0.001
 """A sample ratio's p-value at any time below which results are not to be trusted."""
+
+SEGMENTS_KEPT = 100
+"""Segments (attribute and value) of one run."""
 
 ALERTS_OPEN = 64
 """Alerts of one run that are remembered as not resolved."""
@@ -45,10 +50,12 @@ class Run:
         self.series: dict[SeriesKey, WindowSeries] = {}
         self.aggregations: dict[str, str] = {}
         self.windows = 0
+        self.segments: dict[tuple[str, str], tuple[int, dict[str, Any]]] = {}
         self.first_window: int | None = None
         self.open_alerts: dict[tuple[str, str, str, str], str] = {}
         self.changed_at = 0
         self.results_at = 0
+        self.course_at = 0
         self.reset_at = 0
         self.last_arrival: int | None = None
 
@@ -87,6 +94,8 @@ class Run:
         before = len(series)
         series.put(start, point, version)
         self.windows += len(series) - before
+        if key[0] == EXPOSURES:
+            self.course_at = version
         if self.first_window is None or start < self.first_window:
             self.first_window = start
 
@@ -98,6 +107,13 @@ class Run:
             self.windows -= 1
             if not len(series):
                 del self.series[key]
+
+    def segment(self, name: tuple[str, str], results: dict[str, Any], version: int) -> None:
+        """Set the results of a segment: attribute and value."""
+        if name in self.segments or len(self.segments) < SEGMENTS_KEPT:
+            kept = ("asOf", "control", "variants", "metrics")
+            shown = {"attribute": name[0], "value": name[1]}
+            self.segments[name] = version, shown | {field: results[field] for field in kept}
 
     def thin(self) -> int:
         """Forget the older half of every series of windows; how many went."""
@@ -179,12 +195,33 @@ class Run:
             },
             "trends": list(self.trends.since(0 if whole else since)),
             "windows": self._windows(0 if whole else since),
+            "segments": [
+                segment
+                for _, (changed, segment) in sorted(self.segments.items())
+                if whole or changed > since
+            ],
         }
         if whole:
             shown["spec"] = self._spec()
         if whole or self.results_at > since:
             shown["results"] = self.results
+        if whole or max(self.results_at, self.course_at) > since:
+            shown["course"] = self._course()
         return shown
+
+    def _course(self) -> list[dict[str, Any]]:
+        """Of the window size that reaches back furthest, the finest such."""
+        if self.results is None:
+            return []
+        sizes: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        for (metric, size, variant), series in self.series.items():
+            if metric == EXPOSURES:
+                sizes.setdefault(size, {})[variant] = series.since(0)
+        if not sizes:
+            return []
+        longest = min(sizes.values(), key=_begins)
+        units = {arm["id"]: arm["units"] for arm in self.results["variants"]}
+        return course(longest, units, self.results["srm"]["expected"])
 
     def _rates(self, now: int) -> dict[str, Any]:
         """Counts per second, of whole seconds only: the one that runs would look like a drop."""
@@ -251,6 +288,12 @@ class Run:
                 for metric in spec.success_metrics
             ],
         }
+
+
+def _begins(variants: dict[str, list[dict[str, Any]]]) -> tuple[int, int]:
+    """Where the windows of a size begin, and how long one is."""
+    first = min((points[0] for points in variants.values()), key=lambda point: point["start"])
+    return first["start"], first["end"] - first["start"]
 
 
 def _denominator(metric: SuccessMetric) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import { syncCharts } from "./charts.js";
 import { Connection } from "./connection.js";
+import { coursePanel, segmentsPanel } from "./course.js";
 import { h, patch } from "./dom.js";
 import * as format from "./format.js";
 import { alertsPanel, deadLettersPanel } from "./incidents.js";
@@ -238,6 +239,8 @@ function content(charts) {
     breachesBanner(run, arms),
     resultsPanel(run, arms),
     trendsPanel(run, arms, charts),
+    coursePanel(run, arms, charts),
+    segmentsPanel(run, arms),
     trafficPanel(run, arms, charts),
     windowsPanel(run, arms, charts),
     splitPanel(run, arms),

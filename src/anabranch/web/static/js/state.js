@@ -45,14 +45,15 @@ export function merge(snapshot) {
     return true;
   }
   if (run.whole) {
-    state.run = { ...run, trends: [], windows: [] };
+    state.run = { ...run, trends: [], windows: [], segments: [] };
   } else if (state.run?.id !== run.id) {
     return false;
   } else {
     Object.assign(state.run, { rates: run.rates, totals: run.totals });
-    if ("results" in run) state.run.results = run.results;
+    for (const name of ["results", "course"]) if (name in run) state.run[name] = run[name];
   }
   for (const trend of run.trends) mergeTrend(state.run.trends, trend);
+  for (const segment of run.segments ?? []) mergeSegment(state.run.segments, segment);
   for (const series of run.windows) mergeWindows(state.run.windows, series);
   return true;
 }
@@ -64,6 +65,12 @@ function mergeList({ listed, experiments }) {
   }
   const changed = new Map(experiments.map((row) => [row.id, row]));
   if (changed.size) state.experiments = state.experiments.map((row) => changed.get(row.id) ?? row);
+}
+
+function mergeSegment(known, segment) {
+  const at = known.findIndex((s) => s.attribute === segment.attribute && s.value === segment.value);
+  if (at < 0) known.push(segment);
+  else known[at] = segment;
 }
 
 function mergeTrend(known, { metric, variant, points }) {

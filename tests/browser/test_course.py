@@ -1,0 +1,44 @@
+"""Units and sample ratio over time, and segments, of one experiment."""
+
+from __future__ import annotations
+
+import re
+
+from anabranch.processors.reports import EXPOSURES
+from anabranch.web import Board
+from tests.browser.site import Site, server
+from tests.browser.test_dashboard import CONTRAST, PLOTTED, THEMES, come
+from tests.browser.visit import Visit, expect
+from tests.web.records import KEY, NOW, RUN, VERSION, results, window
+
+
+async def test_units_over_time_come_with_their_formula(visit: Visit, site: Site):
+    await come(visit, site.address)
+    chart = visit.page.locator("[data-chart='course:units']")
+    await expect(chart).to_have_attribute("aria-label", re.compile(r"Latest: .* \d"))
+    await visit.page.wait_for_function(PLOTTED)
+    await visit.page.locator("[data-key=course] button[data-why=figures]").click()
+    await expect(visit.page.locator("#why h2")).to_have_text("Units and what they did")
+    await visit.page.keyboard.press("Escape")
+
+
+async def test_segments_can_be_read(visit: Visit):
+    board = Board()
+    board.apply("metric-windows", *window(NOW, 4.0, metric=EXPOSURES), (), NOW)
+    board.apply("results", *results(), (), NOW)
+    for value in ("de", "fr"):
+        key = f"{KEY}|{VERSION}|country|{value}".encode()
+        board.apply("segments", key, results(50, difference=0.25)[1], (), NOW)
+    await visit.page.set_viewport_size({"width": 390, "height": 844})
+    async with server(board) as address:
+        await come(visit, address, f"/?experiment={RUN}")
+        ratio = visit.page.locator("[data-chart='course:ratio']")
+        await expect(ratio).to_have_attribute("aria-label", re.compile("Latest 1"))
+        rows = visit.page.locator("[data-key=segments] tbody tr")
+        await expect(rows).to_have_count(4)
+        await expect(rows.nth(1)).to_contain_text("+0.25")
+        for theme in THEMES:
+            await visit.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            assert (await visit.page.evaluate(CONTRAST))["poor"] == []
+        assert await visit.page.evaluate("document.scrollingElement.scrollWidth") <= 390
+        await visit.page.goto("about:blank")  # its stream ends before the server does
