@@ -138,3 +138,18 @@ def many_runs(board: Board, count: int) -> None:
         changed["srm"]["sequentialPValue"] = 0.0 if n % 100 == 0 else 1.0
         key = f"{name}|{VERSION}".encode()
         board.apply("results", key, encode(changed), (), NOW)
+
+
+def busy_runs(board: Board, count: int) -> None:
+    """As :func:`many_runs`, each with 240 windows of two metrics in two arms, and traffic."""
+    many_runs(board, count)
+    for n in range(count):
+        name = f"shop.e{n:04}"
+        for arm in ("control", "treatment"):
+            board.apply("assignments", b"k", assignment(arm, name), (), NOW)
+            for metric in ("$exposures", "Orders"):
+                for minute in range(240):
+                    _, value = window(NOW + minute * MINUTE, 1.5, arm, metric)
+                    board.apply(
+                        "metric-windows", b"k", value.replace(KEY.encode(), name.encode()), (), NOW
+                    )

@@ -26,6 +26,8 @@ const COLUMNS = [
   ["alerts", "Alerts"],
 ];
 
+const NUMBERS = ["days", "units", "alerts"];
+
 export const asked = { words: "", status: "", health: "", by: "name", down: false, page: 0 };
 
 /** Days since it began, up to its last results once it is over; null where nothing tells. */
@@ -80,7 +82,7 @@ export function listen(root, draw) {
   });
   root.addEventListener("click", ({ target }) => {
     const by = target.closest("button[data-by]")?.dataset.by;
-    if (by) ask({ by, down: asked.by === by ? !asked.down : ["units", "days", "alerts"].includes(by) });
+    if (by) ask({ by, down: asked.by === by ? !asked.down : NUMBERS.includes(by) });
     const step = target.closest("button[data-step]")?.dataset.step;
     if (step) ask({ page: asked.page + Number(step) });
     if (target.closest("button[data-clear]")) {
@@ -136,7 +138,7 @@ function table(rows, now) {
       { class: "listed" },
       h("thead", null, h("tr", null, COLUMNS.map(([by, word]) => {
         const sorted = asked.by === by ? (asked.down ? "descending" : "ascending") : null;
-        return h("th", { scope: "col", "aria-sort": sorted },
+        return h("th", { scope: "col", "aria-sort": sorted, class: NUMBERS.includes(by) ? "number" : null },
           h("button", { type: "button", class: "sort", "data-by": by },
             word, sorted ? h("span", { "aria-hidden": "true" }, asked.down ? " \u2193" : " \u2191") : null));
       }))),
