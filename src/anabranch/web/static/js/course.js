@@ -93,9 +93,11 @@ function rows(segment, names, metrics) {
 
 function compared(segment, metric, variant) {
   if (variant === segment.control) return "control";
-  const found = segment.metrics.find(({ name }) => name === metric)?.comparisons.find((c) => c.variant === variant);
+  const measured = segment.metrics.find(({ name }) => name === metric);
+  const found = measured?.comparisons.find((c) => c.variant === variant);
   if (!found || found.difference === null) return format.DASH;
   const { difference, sequential } = found;
   const ends = sequential ? ` (${format.number(sequential.low)} to ${format.number(sequential.high)})` : "";
-  return why(sequential ? "sequential" : "difference", null, `${format.signed(format.number(difference))}${ends}`);
+  const interval = format.isPercentile(measured.aggregation) ? "quantileInterval" : "sequential";
+  return why(sequential ? interval : "difference", null, `${format.signed(format.number(difference))}${ends}`);
 }
