@@ -119,6 +119,17 @@ class Settings(SecuritySettings):
         "userId", description="The identity that OpenFeature's targetingKey is"
     )
 
+    dashboard_tokens: tuple[SecretStr, ...] = Field(
+        (),
+        description="Tokens that may change experiments from the dashboard, a JSON list; without "
+        "any it changes nothing",
+    )
+    dashboard_tokens_file: Path | None = Field(
+        None,
+        description="File with people who may change experiments from the dashboard, their tokens "
+        "and which experiments",
+    )
+
     @field_validator("window_sizes")
     @classmethod
     def _whole_windows(cls, sizes: tuple[float, ...]) -> tuple[float, ...]:

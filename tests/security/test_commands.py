@@ -10,16 +10,21 @@ import threading
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
 from anabranch.cli.app import run
 from anabranch.engine.outbox import error_headers
 from anabranch.errors import MalformedEventError
-from anabranch.runtime import KafkaPipeline, Message
+from anabranch.runtime import KafkaPipeline, LiveCatalog, Message, follow_specs
 from anabranch.runtime.kafka import kafka_client
+from anabranch.runtime.publishing import KafkaSpecStore
 from anabranch.settings import Settings, environment, load_settings
 from anabranch.topology import STAGES, TOPICS, Names
+from anabranch.web import Board, create_app
+from anabranch.web.access import Access, Client
+from anabranch.web.desk import Desk
 from anabranch.web.kafka_feed import KafkaFeed
 from anabranch.web.kafka_pipeline import KafkaLook
 from tests.security.broker import grant, make_user
@@ -117,6 +122,8 @@ def test_topics_specs_and_dead_letters(owner, acting, prefix, capsys):
     dashboard = acting("dashboard")
     assert asyncio.run(first_of_feed(dashboard)) == "alerts"
     assert asyncio.run(stages_looked_at(dashboard)) == {shape.name for shape in STAGES}
+    assert asyncio.run(specs_followed(dashboard)) == "running"
+    assert asyncio.run(paused_by_desk(acting("dashboard", "publish"))) == 200
 
 
 @pytest.fixture
@@ -153,6 +160,28 @@ async def stages_looked_at(settings: dict) -> set[str]:
     chosen = load_settings(**settings)
     async with KafkaLook(kafka_client(chosen), chosen.prefix) as look:
         return {place.stage for place in await look()}
+
+
+async def specs_followed(settings: dict) -> str:
+    """The experiment's status, as the dashboard sees it."""
+    live = LiveCatalog()
+    async with follow_specs(live, load_settings(**settings), buries=False):
+        return str(live.catalog.experiments.require("sigil.onboarding.split_form").status)
+
+
+async def paused_by_desk(settings: dict) -> int:
+    """What the dashboard answers to a pause."""
+    chosen = load_settings(**settings)
+    store = KafkaSpecStore(kafka_client(chosen), Names(chosen.prefix))
+    desk = Desk(LiveCatalog(), store, clock=time.time, access=Access([Client("ada", PASSWORD)]))
+    transport = httpx.ASGITransport(create_app(Board(), clock=time.time, desk=desk))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        shown = await http.get("/api/published/sigil.onboarding.split_form")
+        held = shown.json()["versions"][0]
+        asked = {"experiment": "sigil.onboarding.split_form", "action": "pause"}
+        asked |= {name: held[name] for name in ("version", "digest")}
+        bearer = {"authorization": f"Bearer {PASSWORD}"}
+        return (await http.post("/api/actions", json=asked, headers=bearer)).status_code
 
 
 def test_a_redrive_names_the_right_it_misses(owner, acting, prefix, capsys):

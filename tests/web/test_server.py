@@ -48,7 +48,12 @@ async def test_events_first_all_then_what_changed():
         stream = events(response)
         name, first = await anext(stream)
         assert name == "snapshot"
-        assert first["info"] == {"title": "Test", "mode": "embedded", "detail": "nothing is kept"}
+        assert first["info"] == {
+            "title": "Test",
+            "mode": "embedded",
+            "detail": "nothing is kept",
+            "offers": [],
+        }
         assert first["run"]["results"]["control"] == "control"
         board.apply("assignments", b"k", assignment(), (), NOW)
         name, second = await anext(stream)

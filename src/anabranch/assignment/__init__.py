@@ -4,7 +4,7 @@ from anabranch.assignment.check import compile_spec
 from anabranch.assignment.context import ExperimentContext, Identified, unit_of
 from anabranch.assignment.evaluation import Evaluation, Reason
 from anabranch.assignment.evaluator import ExperimentEvaluator, PolicyChecker
-from anabranch.assignment.explain import Explanation, explain
+from anabranch.assignment.explain import Explanation, explain, explain_in
 from anabranch.assignment.expressions import Expression, compile_expression
 from anabranch.assignment.hashing import bucket
 from anabranch.assignment.plan import Moment, Plan, Undecided
@@ -51,6 +51,7 @@ __all__ = [
     "compile_expression",
     "compile_spec",
     "explain",
+    "explain_in",
     "kept_run",
     "names_of_unit",
     "unit_of",

@@ -14,14 +14,16 @@ from typing import Any, Literal
 from anabranch.assignment.compiled import Moment, Rule, milliseconds
 from anabranch.assignment.context import ExperimentContext, unit_of
 from anabranch.assignment.evaluation import Evaluation
+from anabranch.assignment.evaluator import ExperimentEvaluator
 from anabranch.assignment.expressions import Read, reads
 from anabranch.assignment.hashing import Place
 from anabranch.assignment.plan import NOT_ASKED, Plan, Undecided, Verdict, unmet
+from anabranch.assignment.policy import PolicyEngine
 from anabranch.errors import AnabranchError, ExpressionError
-from anabranch.specs import Keep, PolicyRef
+from anabranch.specs import Catalog, ExperimentSpec, Keep, PolicyRef
 from anabranch.specs.base import canonical
 
-__all__ = ["Asker", "Explanation", "RuleStep", "SplitStep", "Step", "explain"]
+__all__ = ["Asker", "Explanation", "RuleStep", "SplitStep", "Step", "explain", "explain_in"]
 
 Asker = Callable[[PolicyRef, ExperimentContext], bool]
 """Decides a policy; whatever AnabranchError it raises leaves the policy undecided."""
@@ -154,6 +156,22 @@ def explain(
         ask: Decides policies; without it none is decided, and their rules do not match.
     """
     return _Explainer(ask, now).explain(plan, context)
+
+
+def explain_in(
+    catalog: Catalog, spec: ExperimentSpec, context: ExperimentContext, now: Moment | None = None
+) -> Explanation:
+    """Explain what an experiment gives a context, by a catalog's layers, holdouts and policies.
+
+    Args:
+        catalog: What holds.
+        spec: An experiment of it.
+        context: Who asks.
+        now: When, for schedules and ramps.
+    """
+    evaluator = ExperimentEvaluator(catalog.experiments, applications=catalog.applications())
+    ask = PolicyEngine(catalog.policies).allows_targeting
+    return explain(evaluator.plan(spec), context, now, ask)
 
 
 class _Explainer:

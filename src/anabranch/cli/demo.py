@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,10 +28,13 @@ from anabranch.runtime import (
     kafka_client,
     kafka_worker,
 )
+from anabranch.runtime.publishing import EmbeddedSpecStore, KafkaSpecStore, SpecStore
 from anabranch.settings import Settings, load_settings
-from anabranch.specs import Catalog
+from anabranch.topology import Names
+from anabranch.web.access import Access, Client
 from anabranch.web.app import Info, create_app
 from anabranch.web.board import Board
+from anabranch.web.desk import Desk
 from anabranch.web.feed import Feed, pump
 from anabranch.web.kafka_feed import KafkaFeed
 from anabranch.web.kafka_pipeline import KafkaLook
@@ -64,11 +68,13 @@ def demo(
 async def _demo(
     settings: Settings, traffic: Traffic, *, host: str, port: int, history: float
 ) -> None:
-    catalog = checked_catalog(SPECS)
+    live = LiveCatalog(checked_catalog(SPECS))
     board = Board()
-    board.describe(catalog.experiments)
+    board.follow(live)
+    token = secrets.token_urlsafe(16)
+    access = Access([Client("demo", token)])
     opened = _embedded if settings.bootstrap is None else _on_kafka
-    async with opened(settings, catalog) as (pipeline, feed, info, look):
+    async with opened(settings, live) as (pipeline, store, feed, info, look):
         pumping = asyncio.create_task(pump(feed, board, time.time))
         watch = Watch(look)
         watching = asyncio.create_task(watch.run(time.time, interval=2.0))
@@ -78,9 +84,11 @@ async def _demo(
             info=info,
             ready=lambda: not pumping.done(),
             pipeline=watch,
+            desk=Desk(live, store, clock=time.time, access=access),
         )
         async with serving(app, host, port) as address:
             errors.print(f"dashboard: [bold]{address}[/]   ({info.detail})", highlight=False)
+            errors.print(f"to pause, ramp or stop the experiment there: sign in with {token}")
             errors.print("stop with Ctrl-C", highlight=False)
             driving = asyncio.create_task(_drive(pipeline, traffic, history))
             await until_told_to_stop(pumping, watching, driving)
@@ -97,22 +105,24 @@ async def _drive(pipeline: Pipeline, traffic: Traffic, history: float) -> None:
         await asyncio.sleep(_STEP if until == now else 0)
 
 
-Opened = tuple[Pipeline, Feed, Info, Look]
+Opened = tuple[Pipeline, SpecStore, Feed, Info, Look]
 
 
 @asynccontextmanager
-async def _embedded(settings: Settings, catalog: Catalog) -> AsyncIterator[Opened]:
+async def _embedded(settings: Settings, live: LiveCatalog) -> AsyncIterator[Opened]:
     info = Info(
         title="Demonstration",
         mode="embedded",
         detail="embedded in this process: nothing is kept after it ends",
     )
-    async with EmbeddedPipeline(build_stages(catalog, settings), settings) as pipeline:
-        yield pipeline, pipeline.feed(), info, pipeline.places
+    stages = build_stages(live, settings)
+    async with EmbeddedPipeline(stages, settings, live=live) as pipeline:
+        store = EmbeddedSpecStore(pipeline.log, pipeline.names, live.files)
+        yield pipeline, store, pipeline.feed(), info, pipeline.places
 
 
 @asynccontextmanager
-async def _on_kafka(settings: Settings, catalog: Catalog) -> AsyncIterator[Opened]:
+async def _on_kafka(settings: Settings, live: LiveCatalog) -> AsyncIterator[Opened]:
     info = Info(
         title="Demonstration",
         mode="kafka",
@@ -120,17 +130,17 @@ async def _on_kafka(settings: Settings, catalog: Catalog) -> AsyncIterator[Opene
     )
     async with KafkaPipeline(settings) as pipeline:
         await pipeline.create_topics()
-        live = LiveCatalog(catalog)
         worker = kafka_worker(build_stages(live, settings), settings)
         live.on_change(worker.renew)
         async with follow_specs(live, settings), guard_experiments(live, settings):
             await worker.start()
             try:
                 client = kafka_client(settings)
+                store = KafkaSpecStore(client, Names(settings.prefix), live.files)
                 async with (
                     KafkaFeed(client, settings.prefix) as feed,
                     KafkaLook(client, settings.prefix) as look,
                 ):
-                    yield pipeline, feed, info, look
+                    yield pipeline, store, feed, info, look
             finally:
                 await worker.stop()

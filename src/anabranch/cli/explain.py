@@ -10,13 +10,7 @@ import typer
 from rich.text import Text
 from rich.tree import Tree
 
-from anabranch.assignment import (
-    ExperimentContext,
-    ExperimentEvaluator,
-    Explanation,
-    PolicyEngine,
-)
-from anabranch.assignment import explain as explain_plan
+from anabranch.assignment import ExperimentContext, Explanation, explain_in
 from anabranch.assignment.explain import RuleStep, SplitStep, Step
 from anabranch.assignment.hashing import Place
 from anabranch.cli import options
@@ -71,10 +65,7 @@ def explain(
         attributes=attributes or None,
         flags=flag or None,
     )
-    applications = catalog.applications()
-    plan = ExperimentEvaluator(catalog.experiments, applications=applications).plan(spec)
-    engine = PolicyEngine(catalog.policies)
-    found = explain_plan(plan, context, _moment(at), engine.allows_targeting)
+    found = explain_in(catalog, spec, context, _moment(at))
     if as_json:
         out.print_json(json.dumps(found.as_dict()))
     else:

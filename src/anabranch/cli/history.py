@@ -44,7 +44,7 @@ def _show(entries: list[AuditEntry]) -> None:
     for entry in entries:
         listed.add_row(
             entry.at,
-            entry.who,
+            entry.who if entry.via is None else f"{entry.who} ({entry.via})",
             entry.action,
             str(entry.name),
             entry.from_digest or "-",

@@ -16,26 +16,12 @@ import typer
 
 from anabranch.cli.console import errors, out, table
 from anabranch.cli.specs import checked_catalog
-from anabranch.errors import UnknownSpecError
 from anabranch.events.cloudevents import format_time
-from anabranch.lifecycle import (
-    Action,
-    Impact,
-    Proposed,
-    Publication,
-    Published,
-    held,
-    impact,
-    propose,
-    transition,
-)
+from anabranch.lifecycle import Action, Proposed, Publication, Published, acted, operations, propose
 from anabranch.runtime.kafka import kafka_client
 from anabranch.runtime.publishing import KafkaSpecStore
 from anabranch.settings import Settings
-from anabranch.specs import ExperimentSpec, Spec
-from anabranch.specs.documents import KINDS
-from anabranch.specs.explain import nearest
-from anabranch.specs.version import normalize_version
+from anabranch.specs import Spec
 from anabranch.topology import Names
 
 Key = Annotated[str, typer.Argument(help="The experiment's key")]
@@ -64,35 +50,6 @@ def spec_store(settings: Settings) -> KafkaSpecStore:
 def look(settings: Settings) -> Published:
     """What the topics say now."""
     return asyncio.run(spec_store(settings).look())
-
-
-def find(now: Published, key: str, *, kind: str | None = None, version: str | None = None) -> Spec:
-    """A version of a key, by default the one that holds.
-
-    Raises:
-        UnknownSpecError: There is none.
-        SpecValidationError: The version is none.
-    """
-    catalog = now.specs.catalog()
-    kinds = tuple(KINDS) if kind is None else (kind,)
-    found = next(filter(None, (held(catalog, one, key) for one in kinds)), None)
-    if found is None:
-        keys = [spec.key for spec in catalog if spec.kind in kinds]
-        raise UnknownSpecError(
-            f"there is no published {kind or 'spec'} {key!r}: {nearest(key, keys)}. What workers "
-            "have in files only is found with --specs"
-        )
-    if version is None:
-        return found
-    versions = {
-        spec.version: spec for spec in catalog if (spec.kind, spec.key) == (found.kind, key)
-    }
-    wanted = versions.get(normalize_version(version))
-    if wanted is None:
-        raise UnknownSpecError(
-            f"{found.kind} {key} has no version {version}: there are {', '.join(versions)}"
-        )
-    return wanted
 
 
 def act(
@@ -127,10 +84,7 @@ def act(
     """
 
     def wanted(now: Published) -> list[Spec]:
-        spec = find(now, key, kind=ExperimentSpec.kind, version=version)
-        if not isinstance(spec, ExperimentSpec):  # for the type checker: its kind was asked for
-            raise UnknownSpecError(f"there is no Experiment {key!r}")
-        return [spec.model_copy(update={"status": transition(spec, action), **(change or {})})]
+        return [acted(now, key, action, version=version, change=change)]
 
     publish_specs(settings, wanted, action=str(action), who=who, why=why, ask=ask, as_json=as_json)
 
@@ -217,32 +171,11 @@ def me() -> str:
 
 def told(publication: Publication) -> list[dict[str, Any]]:
     """What would be published, for ``--json`` and for the tables."""
-    return [
-        {
-            **_named(one.spec),
-            "from": None if one.before is None else one.before.digest,
-            "heldVersion": None if one.held is None else one.held.version,
-            "differences": [asdict(d) for d in one.differences],
-            "impact": _impact(publication, one),
-        }
-        for one in publication.proposed
-    ]
+    return operations.told(publication, int(time.time() * 1000))
 
 
 def _named(spec: Spec) -> dict[str, Any]:
     return {"kind": spec.kind, "key": spec.key, "version": spec.version, "digest": spec.digest}
-
-
-def _impact(publication: Publication, proposed: Proposed) -> dict[str, Any] | None:
-    if not isinstance(proposed.spec, ExperimentSpec):
-        return None
-    now = int(time.time() * 1000)
-    found: Impact = impact(publication.before, publication.after, proposed.spec.key, now)
-    camel = {
-        "version_before": "versionBefore",
-        "version_after": "versionAfter",
-    }
-    return {camel.get(name, name): value for name, value in asdict(found).items()}
 
 
 def show_publication(publication: Publication, rows: list[dict[str, Any]]) -> None:

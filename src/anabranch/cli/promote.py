@@ -25,7 +25,7 @@ from anabranch.cli.console import errors, out
 from anabranch.errors import LifecycleError, SettingsError, UnknownSpecError
 from anabranch.events.cloudevents import format_time
 from anabranch.events.models import Results
-from anabranch.lifecycle import Action, Publication, Published, SpecName, propose, transition
+from anabranch.lifecycle import Action, Publication, Published, SpecName, find, propose, transition
 from anabranch.runtime.kafka import kafka_client
 from anabranch.runtime.spec_logs import read_all
 from anabranch.settings import Settings, load_settings
@@ -78,7 +78,7 @@ def promote(
         )
     store = lifecycle.spec_store(settings)
     now = asyncio.run(store.look())
-    spec = lifecycle.find(now, key, kind=ExperimentSpec.kind, version=version)
+    spec = find(now, key, kind=ExperimentSpec.kind, version=version)
     if not isinstance(spec, ExperimentSpec):  # for the type checker: its kind was asked for
         raise UnknownSpecError(f"there is no Experiment {key!r}")
     status = transition(spec, Action.PROMOTE)

@@ -11,7 +11,7 @@ import yaml
 
 from anabranch.cli import lifecycle, options
 from anabranch.cli.console import out
-from anabranch.lifecycle import Published, SpecName, legal
+from anabranch.lifecycle import Published, SpecName, find, legal, versions
 from anabranch.settings import load_settings
 from anabranch.specs import ExperimentSpec, Spec
 
@@ -27,7 +27,7 @@ def show(
 ) -> None:
     """Show a published spec, who published it, and what may be done to it."""
     now = lifecycle.look(load_settings(bootstrap=bootstrap, prefix=prefix, specs=specs))
-    spec = lifecycle.find(now, key, version=version)
+    spec = find(now, key, version=version)
     told = _told(now, spec)
     if as_json:
         out.print_json(json.dumps({**told, "spec": spec.document}))
@@ -60,9 +60,7 @@ def _told(now: Published, spec: Spec) -> dict[str, Any]:
         "digest": spec.digest,
         "status": None if status is None else str(status),
         "actions": None if status is None else [str(action) for action in legal(status)],
-        "versions": [
-            s.version for s in now.specs.catalog() if (s.kind, s.key) == (spec.kind, spec.key)
-        ],
+        "versions": [s.version for s in versions(now, spec.kind, spec.key)],
         "published": None if last is None else msgspec.to_builtins(last),
         "refused": None if refusal is None else str(refusal),
     }

@@ -25,6 +25,7 @@ class AuditEntry(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
         why: In the publisher's words.
         changes: The fields that changed, in words.
         cause: Id of the alert that led to it; None where somebody did it.
+        via: Where it was done, such as ``dashboard``; None for the command line.
     """
 
     at: str
@@ -39,6 +40,7 @@ class AuditEntry(msgspec.Struct, rename="camel", omit_defaults=True, frozen=True
     why: str = ""
     changes: tuple[str, ...] = ()
     cause: str | None = None
+    via: str | None = None
 
     @property
     def name(self) -> SpecName:

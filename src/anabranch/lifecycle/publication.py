@@ -98,7 +98,14 @@ class Publication:
         _with(now.specs, [proposed.spec for proposed in self.proposed])
 
     def entries(
-        self, *, at: str, who: str, action: str, why: str, cause: str | None = None
+        self,
+        *,
+        at: str,
+        who: str,
+        action: str,
+        why: str,
+        cause: str | None = None,
+        via: str | None = None,
     ) -> Iterator[AuditEntry]:
         """The audit of it, an entry a spec.
 
@@ -108,6 +115,7 @@ class Publication:
             action: What was done.
             why: In the publisher's words.
             cause: Id of the alert that led to it.
+            via: Where it was done; None for the command line.
         """
         for proposed in self.proposed:
             spec, held = proposed.spec, proposed.held
@@ -130,6 +138,7 @@ class Publication:
                 if replaced is not None
                 else (),
                 cause=cause,
+                via=via,
             )
 
 

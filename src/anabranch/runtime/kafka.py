@@ -59,9 +59,16 @@ def kafka_worker(stages: Sequence[Stage], settings: Settings) -> KafkaWorker:
     )
 
 
-def follow_specs(live: LiveCatalog, settings: Settings) -> Following:
-    """Takes the specs topic into the catalog; enter it before a worker of its stages starts."""
-    return Following(live, KafkaSpecsLog(kafka_client(settings), Names(settings.prefix)))
+def follow_specs(live: LiveCatalog, settings: Settings, *, buries: bool = True) -> Following:
+    """Takes the specs topic into the catalog; enter it before a worker of its stages starts.
+
+    Args:
+        live: Told what the topic says.
+        settings: Brokers and prefix.
+        buries: Whether refused records go to the dead letters; needs the right to write there.
+    """
+    log = KafkaSpecsLog(kafka_client(settings), Names(settings.prefix), buries=buries)
+    return Following(live, log)
 
 
 def guard_experiments(live: LiveCatalog, settings: Settings) -> Guarding:

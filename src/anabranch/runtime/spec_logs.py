@@ -86,14 +86,21 @@ class EmbeddedSpecsLog:
 class KafkaSpecsLog:
     """The specs topic on brokers (a :class:`~anabranch.runtime.specs.SpecsLog`).
 
+    Args:
+        client: The brokers.
+        names: Prefix of the topics.
+        buries: Whether refused records go to the dead letters; who only looks leaves that to
+            workers, and needs no right to write.
+
     Raises:
         TopologyError: On opening, when the topic is missing.
         KafkaUnavailableError: On opening, when no broker answers.
         KafkaAccessError: On opening, when the broker refuses us or does not let us read it.
     """
 
-    def __init__(self, client: KafkaClient, names: Names) -> None:
+    def __init__(self, client: KafkaClient, names: Names, *, buries: bool = True) -> None:
         self._client = client
+        self._buries = buries
         self._topic = names.topic("specs")
         self._dead = names.topic("specs.dlq")
         self._alerts = names.topic("alerts")
@@ -151,6 +158,8 @@ class KafkaSpecsLog:
 
     async def bury(self, refusal: Refusal) -> bool:
         """In a transaction that looks first: of all workers that refuse the record, one writes."""
+        if not self._buries:
+            return False
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return await self._bury(refusal)

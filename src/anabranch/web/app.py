@@ -5,6 +5,9 @@
 ``/api/experiments``            every experiment run that was heard of
 ``/api/experiments/{key}``      one of them: ``key@version``, or ``key`` for its latest version
 ``/api/pipeline``               lag, throughput and waiting time of every stage and partition
+``/api/published/…``, …         history, actions, sign-in: :mod:`~anabranch.web.lifecycle`,
+                                :mod:`~anabranch.web.sessions`
+``/api/explain``                why a unit has its variant: :mod:`~anabranch.web.explaining`
 ``/events``                     server-sent events; ``?experiment=`` as above
 ``/livez``, ``/readyz``         health; ready once records flow in
 ``/docs/statistics``            the manual's page about the numbers
@@ -35,7 +38,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from anabranch.web.asking import answer
 from anabranch.web.board import Board
+from anabranch.web.desk import Desk
 from anabranch.web.manual import manual_page
 from anabranch.web.pipeline import Watch
 
@@ -81,6 +86,7 @@ def create_app(
     interval: float = 1.0,
     heartbeat: float = 5.0,
     pipeline: Watch | None = None,
+    desk: Desk | None = None,
 ) -> Starlette:
     """The application over a board that something else feeds.
 
@@ -92,12 +98,14 @@ def create_app(
         interval: Seconds between two looks for changes.
         heartbeat: Seconds without a change after which a heartbeat is sent.
         pipeline: Looks at the stages; something else runs it.
+        desk: What is offered beyond looking.
     """
-    views = _Views(board, clock, info or Info(), ready, interval, heartbeat)
+    told = {**asdict(info or Info()), "offers": desk.offers if desk else ()}
+    views = _Views(board, clock, told, ready, interval, heartbeat)
     watch = pipeline or Watch()
 
     async def stages(_: Request) -> Response:
-        return _json(watch.report() | {"closedUntil": board.closed_until})
+        return answer(watch.report() | {"closedUntil": board.closed_until})
 
     app = Starlette(
         routes=[
@@ -105,6 +113,7 @@ def create_app(
             Route("/api/experiments", views.experiments),
             Route("/api/experiments/{key:path}", views.experiment),
             Route("/api/pipeline", stages),
+            *(desk.routes if desk else ()),
             Route("/events", views.events),
             Route("/docs/statistics", views.manual),
             Route("/livez", views.livez),
@@ -129,7 +138,7 @@ class _Views:
         self,
         board: Board,
         clock: Callable[[], float],
-        info: Info,
+        info: dict[str, Any],
         ready: Callable[[], bool],
         interval: float,
         heartbeat: float,
@@ -153,29 +162,31 @@ class _Views:
     async def manual(self, _: Request) -> Response:
         page = manual_page()
         if page is None:
-            return _json({"error": "the manual was not packaged with this version"}, status=404)
+            return answer({"error": "the manual was not packaged with this version"}, status=404)
         return HTMLResponse(page)
 
     async def experiments(self, _: Request) -> Response:
-        return _json({"now": self._now(), "experiments": self._board.experiments()})
+        return answer({"now": self._now(), "experiments": self._board.experiments()})
 
     async def experiment(self, request: Request) -> Response:
         key = request.path_params["key"]
         snapshot = self._board.snapshot(key, now=self._now())
         if snapshot["run"] is None:
             known = ", ".join(e["id"] for e in snapshot["experiments"]) or "none so far"
-            return _json(
+            return answer(
                 {"error": f"no experiment {key!r} was heard of; there are: {known}"}, status=404
             )
-        return _json(snapshot["run"] | {"now": snapshot["now"]})
+        return answer(snapshot["run"] | {"now": snapshot["now"]})
 
     async def livez(self, _: Request) -> Response:
-        return _json({"status": "alive"})
+        return answer({"status": "alive"})
 
     async def readyz(self, _: Request) -> Response:
         if self._ready():
-            return _json({"status": "ready"})
-        return _json({"status": "not ready", "reason": "no records are being read yet"}, status=503)
+            return answer({"status": "ready"})
+        return answer(
+            {"status": "not ready", "reason": "no records are being read yet"}, status=503
+        )
 
     # -- live ---------------------------------------------------------------------------------
 
@@ -195,7 +206,7 @@ class _Views:
             if version != since:
                 snapshot = self._board.snapshot(experiment, now=self._now(), since=since or 0)
                 if since is None:
-                    snapshot["info"] = asdict(self._info)
+                    snapshot["info"] = self._info
                 since, quiet = version, 0.0
                 yield _event("snapshot", snapshot)
             elif quiet >= self._heartbeat:
@@ -209,15 +220,6 @@ class _Views:
 
 def _event(name: str, data: dict[str, Any]) -> ServerSentEvent:
     return ServerSentEvent(_encode(data).decode(), event=name, retry=2000)
-
-
-def _json(data: Any, status: int = 200) -> Response:
-    return Response(
-        _encode(data),
-        status,
-        media_type="application/json",
-        headers={"cache-control": "no-store"},
-    )
 
 
 class _Headers:

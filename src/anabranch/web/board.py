@@ -42,6 +42,7 @@ from anabranch.engine.stage import DEAD_LETTER_SUFFIX
 from anabranch.errors import InvalidEventError, MalformedEventError, SpecValidationError
 from anabranch.events.models import MetricWindow, Results
 from anabranch.processors.protocol import Headers
+from anabranch.runtime.specs import LiveCatalog
 from anabranch.specs import ExperimentSpec, normalize_version, version_key
 from anabranch.topology import OUTPUT_TOPICS
 from anabranch.web.rings import HISTORY_SECONDS
@@ -111,14 +112,29 @@ class Board:
 
     # -- in -----------------------------------------------------------------------------------
 
+    def follow(self, live: LiveCatalog) -> None:
+        """Describe the catalog's experiments, now and after each change."""
+        self.describe(live.catalog.experiments)
+        live.on_change(lambda: self.describe(live.catalog.experiments))
+
     def describe(self, specs: Iterable[ExperimentSpec]) -> None:
-        """Tell titles, names of variants and directions of metrics; runs are listed at once."""
+        """Tell the specs that hold, all of them; their runs are listed at once.
+
+        Runs of specs that hold no more stay, as far as topics tell of them. Only runs whose spec is
+        another than before count as changed.
+        """
         self.version += 1
-        for spec in specs:
-            self._specs[spec.key, spec.version] = spec
-            run = self._run(spec.key, spec.version)
-            run.spec = spec
-            run.reset_at = run.changed_at = self.version
+        told = {(spec.key, spec.version): spec for spec in specs}
+        gone = dict.fromkeys(self._specs.keys() - told.keys())
+        for name, spec in (gone | told).items():
+            known = self._specs.get(name)
+            if spec is not None and known is not None and known.digest == spec.digest:
+                continue
+            run = self._run(*name) if spec is not None else self._runs.get(name)
+            if run is not None:
+                run.spec = spec
+                run.reset_at = run.changed_at = self.version
+        self._specs = told
 
     def apply(
         self,

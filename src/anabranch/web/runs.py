@@ -260,6 +260,7 @@ class Run:
         if spec is None:
             return None
         return {
+            "digest": spec.digest,
             "title": spec.meta.title,
             "description": spec.meta.description,
             "owners": list(spec.meta.owners),

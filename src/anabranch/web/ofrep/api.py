@@ -35,9 +35,9 @@ from anabranch.flags.exposures import Use
 from anabranch.runtime.flags import LiveFlags
 from anabranch.specs import Identity, Status
 from anabranch.specs.explain import nearest
-from anabranch.web.ofrep.access import Access, Client
+from anabranch.web.access import Access, Client
+from anabranch.web.limits import RateLimit
 from anabranch.web.ofrep.answers import Encoder
-from anabranch.web.ofrep.limits import RateLimit
 from anabranch.web.ofrep.problems import Problem
 from anabranch.web.ofrep.requests import RequestInfo, Took
 

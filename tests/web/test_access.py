@@ -7,8 +7,7 @@ import json
 import pytest
 
 from anabranch.errors import SettingsError
-from anabranch.web.ofrep import Access, Client, read_clients
-from anabranch.web.ofrep.access import ANYBODY
+from anabranch.web.access import ANYBODY, Access, Client, read_clients
 
 WEB = Client("web", "w" * 16)
 APP = Client("app", "a" * 16, ("checkout.*", "home.banner"))

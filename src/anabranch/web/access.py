@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from anabranch.errors import SettingsError
 
-__all__ = ["ANYBODY", "Access", "Client", "read_clients"]
+__all__ = ["ANYBODY", "Access", "Client", "read_clients", "shown_token"]
 
 _LEAST: Final = 16
 """Characters a token has at least: shorter ones are guessed."""
@@ -64,7 +64,7 @@ class Access:
         if len(set(names)) < len(names) or len({digest for digest, _ in self._clients}) < len(
             names
         ):
-            raise SettingsError("two clients of the evaluation API share a name or a token")
+            raise SettingsError("two clients share a name or a token")
 
     @property
     def open(self) -> bool:
@@ -76,9 +76,11 @@ class Access:
 
         Every client's token is compared, in constant time, whichever matches.
         """
-        if not self._clients:
-            return ANYBODY
-        shown = sha256(_shown(headers)).digest()
+        return ANYBODY if self.open else self.whose(shown_token(headers))
+
+    def whose(self, token: bytes) -> Client | None:
+        """The client of a token; None for nobody's, also where there are no clients."""
+        shown = sha256(token).digest()
         found = None
         for digest, client in self._clients:
             if hmac.compare_digest(digest, shown):
@@ -86,7 +88,8 @@ class Access:
         return found
 
 
-def _shown(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+def shown_token(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """The token in a request's headers; empty where they show none."""
     for name, value in headers:
         if name == b"authorization" and value[:7].lower() == b"bearer ":
             return value[7:].strip()
@@ -95,12 +98,15 @@ def _shown(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     return b""
 
 
-def read_clients(tokens: Sequence[str], file: Path | None) -> list[Client]:
+def read_clients(
+    tokens: Sequence[str], file: Path | None, *, setting: str = "ANABRANCH_SERVE_TOKENS_FILE"
+) -> list[Client]:
     """The clients that settings name.
 
     Args:
         tokens: Each of a client that may see everything; named ``token-1`` and so on.
         file: JSON, a list of ``{"name", "token", "experiments"?}``.
+        setting: Which names the file, for messages.
 
     Raises:
         SettingsError: The file cannot be read, or is not of that form.
@@ -108,7 +114,7 @@ def read_clients(tokens: Sequence[str], file: Path | None) -> list[Client]:
     clients = [Client(f"token-{n}", token) for n, token in enumerate(tokens, 1)]
     if file is None:
         return clients
-    where = f"ANABRANCH_SERVE_TOKENS_FILE {file}"
+    where = f"{setting} {file}"
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

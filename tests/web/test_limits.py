@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anabranch.web.ofrep import RateLimit
+from anabranch.web.limits import RateLimit
 
 
 def test_a_burst_then_the_rate():
