@@ -6,9 +6,14 @@ import re
 from typing import Any
 
 _REPOSITORY = "https://github.com/anabranch/anabranch/blob/main/"
-_OUTSIDE = re.compile(r"(\]\()\.\./")
+_UP = re.compile(r"(?<=\]\()(?:\.\./)+")
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """The page with links to other parts of the repository made absolute."""
-    return _OUTSIDE.sub(rf"\g<1>{_REPOSITORY}", markdown)
+    steps_to_root = 1 + page.file.src_uri.count("/")
+
+    def absolute(found: re.Match[str]) -> str:
+        return _REPOSITORY if found[0].count("/") == steps_to_root else found[0]
+
+    return _UP.sub(absolute, markdown)

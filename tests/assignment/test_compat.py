@@ -63,6 +63,8 @@ def test_growthbook(version: int, seed: str, value: str, expected: int) -> None:
         ([0.2, 0.3, 0.5], 1, [(0, 2000), (2000, 5000), (5000, 10_000)]),
         # 0.2 * 0.2 is a little more than 0.04 in doubles, there as here
         ([0.2, 0.3, 0.5], 0.2, [(0, 401), (2000, 2600), (5000, 6000)]),
+        # the doubles add up to less than 1, and are not made larger for it
+        ([0.7, 0.2, 0.1], 1, [(0, 7000), (7000, 9000), (9000, 10_000)]),
     ],
 )
 def test_growthbook_ranges(

@@ -34,8 +34,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_page_is_there(site: Path) -> None:
-    pages = {path.stem for path in (ROOT / "docs").glob("*.md")} - {"README"}
-    assert {path.parent.name for path in site.glob("*/index.html")} >= pages
+    pages = {path.stem for path in (ROOT / "docs").rglob("*.md")} - {"README"}
+    assert {path.parent.name for path in site.rglob("*/index.html")} >= pages
 
 
 def test_nothing_is_asked_of_another_host(site: Path) -> None:
@@ -83,4 +83,5 @@ def test_the_menu_names_each_page_once() -> None:
         return found
 
     listed = pages(menu)
-    assert sorted(listed) == sorted(path.name for path in (ROOT / "docs").glob("*.md"))
+    docs = ROOT / "docs"
+    assert sorted(listed) == sorted(str(path.relative_to(docs)) for path in docs.rglob("*.md"))

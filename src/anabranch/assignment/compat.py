@@ -292,6 +292,8 @@ def _growthbook(spec: ExperimentSpec, coverage: float) -> ForeignDraw:
     newer = spec.allocation.hash == "growthbook-v2"
     space = 10_000 if newer else 1000
     total = sum(variant.weight for variant in spec.variants)
+    if 0.99 <= total <= 1.01:  # taken as they are there, though doubles add up to a little less
+        total = 1.0
     places = range(space)
     flat: list[int] = []
     start = 0.0
