@@ -27,6 +27,14 @@ def growthbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return page
 
 
+@pytest.fixture
+def launchdarkly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    page = guides.text("migrate-from-launchdarkly")
+    guides.write_files(page, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return page
+
+
 def plan_of(file: str) -> Plan:
     (spec,) = load_specs(file).experiments
     return Plan(spec)
@@ -94,4 +102,55 @@ def test_growthbook_shadow_run_tells_differences(growthbook: str, caplog) -> Non
     assert not compare("u3", "DE", "grey", False)
     assert [record.message for record in caplog.records] == [
         "checkout.button: u3 has grey, not blue"
+    ]
+
+
+def test_launchdarkly_flags_are_those_that_were_asked(launchdarkly: str) -> None:
+    asked = [old["asked"] for old in PEERS["launchdarkly"]]
+    assert [json.loads(block) for block in guides.blocks(launchdarkly, "json")] == asked, (
+        "the page's JSON has changed: run tests/docs/freeze_peers.py"
+    )
+
+
+def test_launchdarkly_experiment_gave_what_the_spec_gives(launchdarkly: str) -> None:
+    old = PEERS["launchdarkly"][0]
+    plan = plan_of("specs/button.yaml")
+    found = [plan.evaluate(ExperimentContext(user_id=key)) for key in freeze_shape.context_keys()]
+    values = [old["asked"]["variations"][int(index)] for index in old["given"]]
+    assert [e.variant.metadata.get("value", e.variant.id) for e in found] == values
+    measured = ["t" if e.enrolled and e.variant.id != "untracked" else "-" for e in found]
+    assert "".join(measured) == old["in_experiment"]
+    assert set(values) == {"grey", "green"}
+    assert 300 < measured.count("t") < 500
+
+
+def test_launchdarkly_rollout_gave_what_the_spec_gives(launchdarkly: str) -> None:
+    old = PEERS["launchdarkly"][1]
+    contexts = [ExperimentContext(organization_id=key) for key in freeze_shape.context_keys()]
+    assert set(old["given"]) == set("012")
+    assert indexes(plan_of("specs-search/search.yaml"), contexts) == old["given"]
+
+
+def test_launchdarkly_page_is_followed(launchdarkly: str, capsys) -> None:
+    rows = list(zip(freeze_shape.context_keys(), PEERS["launchdarkly"][0]["given"], strict=True))
+    with Path("viewed.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("key", "variation"), *rows])
+    (sample,) = guides.blocks(launchdarkly, "text")
+    assert set(sample.split()[1:]) < {",".join(row) for row in rows}
+    guides.follow(launchdarkly, capsys)
+
+
+def test_launchdarkly_check_finds_what_moves(launchdarkly: str, capsys) -> None:
+    Path("viewed.csv").write_text("key,variation\nu0,1\nqa-1,1\n")
+    shown = ["u0 saw green would see grey", "2 units, 1 would move"]
+    guides.step(["python", "moved.py", "viewed.csv"], shown, capsys)
+
+
+def test_launchdarkly_shadow_run_tells_differences(launchdarkly: str, caplog) -> None:
+    compare = runpy.run_path("shadow.py")["compare"]
+    assert compare("u0", "grey")
+    assert not caplog.records
+    assert not compare("qa-1", "grey")
+    assert [record.message for record in caplog.records] == [
+        "checkout.button: qa-1 has grey, not green"
     ]
