@@ -100,6 +100,8 @@ lock: ## Resolve the dependencies again into requirements*.lock (needs uv)
 	$(UV) pip compile $(LOCKING) --group dev pyproject.toml -o requirements.lock
 	$(UV) pip compile $(LOCKING) --group dev --group browser --group docs --all-extras pyproject.toml -o requirements-extras.lock \
 	  --constraints requirements.lock
+	$(UV) pip compile $(LOCKING) --group image --extra tracing pyproject.toml -o requirements-image.lock \
+	  --constraints requirements-extras.lock
 
 .PHONY: clean
 clean: ## Remove what builds, checks and tests leave (not .venv)

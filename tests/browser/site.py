@@ -13,6 +13,7 @@ from anabranch.runtime import EmbeddedPipeline, build_stages
 from anabranch.settings import Settings
 from anabranch.specs import Catalog
 from anabranch.web import Board, Info, create_app, pump, serving
+from anabranch.web.desk import Desk
 from anabranch.web.pipeline import Watch
 
 __all__ = ["Site", "demo_site", "described_board", "server"]
@@ -47,11 +48,19 @@ def described_board(catalog: Catalog) -> Board:
 
 
 @contextlib.asynccontextmanager
-async def server(board: Board, port: int = 0, pipeline: Watch | None = None) -> AsyncIterator[str]:
+async def server(
+    board: Board, port: int = 0, pipeline: Watch | None = None, desk: Desk | None = None
+) -> AsyncIterator[str]:
     """A dashboard over a board; looks for changes often, so that tests need not wait."""
     info = Info("Demonstration", "embedded", "embedded in this process: nothing is kept")
     app = create_app(
-        board, clock=time.time, info=info, interval=0.1, heartbeat=1.0, pipeline=pipeline
+        board,
+        clock=time.time,
+        info=info,
+        interval=0.1,
+        heartbeat=1.0,
+        pipeline=pipeline,
+        desk=desk,
     )
     async with serving(app, port=port) as address:
         yield address

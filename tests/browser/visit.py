@@ -36,12 +36,14 @@ class Visit:
         errors: From its console, and exceptions that nobody caught.
         strangers: Addresses that were asked for elsewhere than where the page came from.
         offline: The test stops the server: failed requests are no surprise.
+        refused: Statuses of HTTP that the test provokes, of which the console tells, too.
     """
 
     page: Page
     errors: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
     offline: bool = False
+    refused: set[int] = field(default_factory=set)
 
     def watch(self) -> None:
         self.page.on("console", self._said)
@@ -52,6 +54,8 @@ class Visit:
         if message.type not in {"error", "warning"}:
             return
         if self.offline and "ERR_" in message.text:
+            return
+        if any(f"status of {status} " in message.text for status in self.refused):
             return
         self.errors.append(f"{message.text} ({message.location.get('url')})")
 

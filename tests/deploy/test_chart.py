@@ -32,6 +32,7 @@ EVERYTHING: dict[str, Any] = {
     "worker": {"state": {"onDisk": True}},
     "autoscaling": {"enabled": True, "maxReplicas": 40, "lagThreshold": 1_000_000},
     "serve": {"enabled": True, "existingSecret": "tokens"},
+    "dashboard": {"existingSecret": "people"},
     "networkPolicy": {"metricsFrom": [{"namespaceSelector": {}}]},
 }
 LEAST: dict[str, Any] = {"kafka": {"bootstrap": "kafka.example:9092"}}

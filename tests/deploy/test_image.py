@@ -67,7 +67,7 @@ def test_what_the_wheel_is_built_from_is_copied():
 
 def test_installed_from_the_lock_with_hashes():
     runs = [rest for word, rest in instructions() if word == "RUN"]
-    assert any("--require-hashes --requirement requirements.lock" in run for run in runs)
+    assert any("--require-hashes --requirement requirements-image.lock" in run for run in runs)
     installs = [run for run in runs if "pip install" in run]
     assert installs
     assert all("--no-index" in run for run in installs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +13,8 @@ from anabranch.engine.embedded import Log
 from anabranch.lifecycle import propose
 from anabranch.runtime import LiveCatalog
 from anabranch.runtime.publishing import EmbeddedSpecStore
+from anabranch.runtime.spec_logs import EmbeddedSpecsLog
+from anabranch.runtime.specs import Following
 from anabranch.specs import Catalog, Spec
 from anabranch.topology import Names
 from anabranch.web import Board, create_app
@@ -45,12 +49,12 @@ class Office:
     people: tuple[Client, ...] = (ADA, CHECKOUT)
     clock: Clock = field(default_factory=Clock)
     log: Log = field(default_factory=Log)
+    names: Names = field(default_factory=lambda: Names("t"))
 
     def __post_init__(self) -> None:
-        names = Names("t")
         for name in ("specs", "audit"):
-            self.log.create_topic(names.topic(name), 3)
-        self.store = EmbeddedSpecStore(self.log, names)
+            self.log.create_topic(self.names.topic(name), 3)
+        self.store = EmbeddedSpecStore(self.log, self.names)
 
     async def publish(self, *specs: Spec, who: str = "eve", why: str = "") -> None:
         publication = propose(await self.store.look(), specs)
@@ -62,10 +66,19 @@ class Office:
         assert current is not None
         return str(current.status)
 
+    def desk(self, live: LiveCatalog) -> Desk:
+        return Desk(live, self.store, clock=self.clock, access=Access(self.people))
+
+    @asynccontextmanager
+    async def live(self) -> AsyncIterator[LiveCatalog]:
+        """What holds, as it is published."""
+        live = LiveCatalog()
+        async with Following(live, EmbeddedSpecsLog(self.log, self.names)):
+            yield live
+
     def client(self, *files: Spec, base: str = "http://test", **settings: Any) -> httpx.AsyncClient:
         """A browser of its own, cookies and all."""
-        live = LiveCatalog(Catalog.of(files))
-        desk = Desk(live, self.store, clock=self.clock, access=Access(self.people))
+        desk = self.desk(LiveCatalog(Catalog.of(files)))
         app = create_app(Board(), clock=self.clock, desk=desk)
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base, **settings)
 

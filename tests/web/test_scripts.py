@@ -25,10 +25,12 @@ def run(script: str, **given):
     """The value that the script's last line gives to ``tell``."""
     names = [
         "course",
+        "explainer",
         "format",
         "incidents",
         "interval",
         "list",
+        "manage",
         "pipeline",
         "results",
         "state",

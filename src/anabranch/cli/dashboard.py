@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks one")]
 
-_AGAIN = 10.0
+_AGAIN = 3.0
 """Seconds until the specs topic is tried again."""
 
 

@@ -4,11 +4,15 @@ import { syncCharts } from "./charts.js";
 import { Connection } from "./connection.js";
 import { coursePanel, segmentsPanel } from "./course.js";
 import { h, patch } from "./dom.js";
+import { explainPanel, listen as listenToExplain } from "./explainer.js";
 import * as format from "./format.js";
+import { historyPanel } from "./history.js";
 import { alertsPanel, deadLettersPanel } from "./incidents.js";
 import { listen, listPage } from "./list.js";
+import { actionsBar, manage } from "./manage.js";
 import { tile } from "./parts.js";
 import { follow as followPipeline, pipelinePage } from "./pipeline.js";
+import { refresh } from "./published.js";
 import { breachesBanner, resultsPanel, sampleRatio, splitPanel } from "./results.js";
 import { merge, serverNow, state, told, variants } from "./state.js";
 import { assignmentRate, trafficPanel, windowsPanel } from "./traffic.js";
@@ -232,8 +236,10 @@ function content(charts) {
       : empty("Loading", "Asking for the experiment.", true);
   }
   const arms = variants();
+  if (state.info?.offers?.includes("history")) refresh(run, draw);
   return [
     heading(run),
+    actionsBar(run),
     tiles(run),
     mismatch(run),
     breachesBanner(run, arms),
@@ -245,6 +251,8 @@ function content(charts) {
     windowsPanel(run, arms, charts),
     splitPanel(run, arms),
     h("div", { class: "pair", "data-key": "incidents" }, alertsPanel(run), deadLettersPanel()),
+    explainPanel(run),
+    historyPanel(run),
   ];
 }
 
@@ -304,6 +312,8 @@ function mismatch(run) {
 }
 
 listen(main, draw);
+listenToExplain(main, draw);
+manage(byId("act"), draw);
 followPipeline(() => view() === "pipeline", draw);
 paint();
 connection.select(chosen());

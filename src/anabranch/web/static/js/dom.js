@@ -19,7 +19,8 @@ export function h(tag, attributes, ...children) {
   return element;
 }
 
-/** Make the children of `parent` equal to `wanted`. Elements with data-keep keep what is inside. */
+/** Make the children of `parent` equal to `wanted`. Elements with data-keep keep what is inside;
+ * those with data-keep-open stay open. */
 export function patch(parent, ...wanted) {
   const next = wanted.flat(Infinity).filter((node) => node instanceof Node);
   const keyed = new Map();
@@ -53,7 +54,8 @@ function update(present, node) {
     return;
   }
   for (const { name } of [...present.attributes]) {
-    if (!node.hasAttribute(name)) present.removeAttribute(name);
+    const kept = name === "open" && node.hasAttribute("data-keep-open");
+    if (!node.hasAttribute(name) && !kept) present.removeAttribute(name);
   }
   for (const { name, value } of node.attributes) {
     if (present.getAttribute(name) !== value) present.setAttribute(name, value);
