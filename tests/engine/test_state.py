@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,3 +78,15 @@ def test_the_cache_forgets_a_dropped_batch_and_the_least_recently_used():
     cache.apply()
     assert (cache.get("a"), cache.get("b"), cache.get("c")) == ("a", None, "c")
     assert len(cache) == 2
+
+
+def test_what_stays_in_memory_takes_no_more_than_it_is_long():
+    """A JSON writer's buffer of kilobytes must not stay behind every value of 100 bytes."""
+    state = BatchState(MemoryStore())
+    for number in range(1000):
+        state.put(b"%d" % number, {"value": "x" * 100})
+    tracemalloc.start()
+    changes = state.seal()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held - sys.getsizeof(changes) < 1.2 * sum(map(sys.getsizeof, changes.values()))

@@ -110,7 +110,8 @@ class BatchState:
         for key, value in self._top.items():
             encoded = None if value is _DELETED else orjson.dumps(value)
             if encoded != get(key):
-                changes[key] = encoded
+                # orjson's bytes hold on to the whole kilobytes they were written into; these stay.
+                changes[key] = None if encoded is None else b"%b" % encoded
         return changes
 
     def forget(self) -> None:
