@@ -60,7 +60,7 @@ def test_a_command_that_does_otherwise_than_shown_is_found(tmp_path):
     with Shell(tmp_path, {}) as shell:
         follow("```console\n$ mkdir a\n$ cd a\n$ pwd\n…/a\n$ (exit 3); echo x\nx\n```\n", shell)
         for page in ("$ echo a\nb\n", "$ (exit 3)\n", "$ echo error: no\nerror: no\n"):
-            with pytest.raises(AssertionError, match="is not what|ended with"):
+            with pytest.raises(AssertionError, match=r"is not what|ended with"):
                 follow(f"```console\n{page}```\n", shell)
         with pytest.raises(AssertionError, match="ended the shell"):
             follow("```console\n$ exit 0\n```\n", shell)
