@@ -26,7 +26,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from anabranch.demo import EXPERIMENT, demo_catalog
 from anabranch.lifecycle import propose
-from anabranch.runtime.kafka import KafkaPipeline, kafka_client
+from anabranch.runtime.client import kafka_client
+from anabranch.runtime.kafka import KafkaPipeline
 from anabranch.runtime.publishing import KafkaSpecStore
 from anabranch.settings import Settings, load_settings
 from anabranch.specs import ExperimentSpec, Spec

@@ -187,3 +187,11 @@ def test_what_workers_have_in_files_is_named_by_specs(where, written, capsys, tm
 def test_without_topics_it_says_how_to_make_them(kafka, capsys):
     assert run(["list", "--bootstrap", kafka, "--prefix", "nowhere"]) == 4
     assert "`anabranch topics create` makes it" in said(capsys)
+
+
+def test_what_files_say_already_is_told_without_an_empty_table(where, written, capsys):
+    path = written(SHOP, BUTTON)
+    assert run(["publish", path, *where, "--specs", path, "--yes"]) == 0
+    told = said(capsys)
+    assert f"Experiment {KEY} 1.0.0: as the files have it, and published from now on" in told
+    assert "field before after" not in told

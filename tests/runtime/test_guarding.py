@@ -12,8 +12,8 @@ from anabranch.engine.kafka import Topics
 from anabranch.errors import OutcomeUnknownError
 from anabranch.lifecycle import propose
 from anabranch.runtime import guarding
+from anabranch.runtime.client import kafka_client, topic_settings
 from anabranch.runtime.guarding import EmbeddedAlertsLog, Guarding, KafkaAlertsLog
-from anabranch.runtime.kafka import kafka_client, topic_settings
 from anabranch.runtime.publishing import EmbeddedSpecStore, KafkaSpecStore
 from anabranch.settings import load_settings
 from anabranch.specs import Status

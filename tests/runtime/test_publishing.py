@@ -13,7 +13,7 @@ from anabranch.engine.kafka import KafkaClient, Topics
 from anabranch.errors import PublishConflictError, SpecReferenceError
 from anabranch.lifecycle import encode_spec, propose
 from anabranch.runtime import LiveCatalog, follow_specs
-from anabranch.runtime.kafka import kafka_client, topic_settings
+from anabranch.runtime.client import kafka_client, topic_settings
 from anabranch.runtime.publishing import EmbeddedSpecStore, KafkaSpecStore
 from anabranch.runtime.spec_logs import read_all
 from anabranch.settings import load_settings

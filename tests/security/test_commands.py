@@ -18,7 +18,7 @@ from anabranch.cli.app import run
 from anabranch.engine.outbox import error_headers
 from anabranch.errors import MalformedEventError
 from anabranch.runtime import KafkaPipeline, LiveCatalog, Message, follow_specs
-from anabranch.runtime.kafka import kafka_client
+from anabranch.runtime.client import kafka_client
 from anabranch.runtime.publishing import KafkaSpecStore
 from anabranch.settings import Settings, environment, load_settings
 from anabranch.topology import STAGES, TOPICS, Names

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from anabranch.metrics.health import Kind
+from anabranch.metrics.kinds import Kind
 from anabranch.web import Board
 from anabranch.web.app import STATIC
 from anabranch.web.rings import WINDOWS_KEPT

@@ -16,7 +16,7 @@ from anabranch.engine.kafka import Topics
 from anabranch.engine.kafka.redrive import DeadLetter, DeadLetters
 from anabranch.errors import TopologyError
 from anabranch.events.cloudevents import format_time
-from anabranch.runtime.kafka import kafka_client
+from anabranch.runtime.client import kafka_client
 from anabranch.settings import Settings, load_settings
 from anabranch.topology import STAGES, Names
 

@@ -18,7 +18,7 @@ from anabranch.cli.console import errors, out, table
 from anabranch.cli.specs import checked_catalog
 from anabranch.events.cloudevents import format_time
 from anabranch.lifecycle import Action, Proposed, Publication, Published, acted, operations, propose
-from anabranch.runtime.kafka import kafka_client
+from anabranch.runtime.client import kafka_client
 from anabranch.runtime.publishing import KafkaSpecStore
 from anabranch.settings import Settings
 from anabranch.specs import Spec
@@ -189,7 +189,7 @@ def show_publication(publication: Publication, rows: list[dict[str, Any]]) -> No
         out.print(f"{spec.kind} {spec.meta.label}: unchanged", highlight=False)
     for one, row in zip(publication.proposed, rows, strict=True):
         out.print(f"[bold]{one.spec.kind} {one.spec.meta.label}[/]: {_news(one)}", highlight=False)
-        if one.before is not None or one.held is not None:
+        if (one.before is not None or one.held is not None) and one.differences:
             listed = table("field", "before", "after")
             for difference in one.differences:
                 listed.add_row(difference.path, _value(difference.before), _value(difference.after))
@@ -199,6 +199,8 @@ def show_publication(publication: Publication, rows: list[dict[str, Any]]) -> No
 
 
 def _news(one: Proposed) -> str:
+    if one.before is not None and one.before.digest == one.spec.digest:
+        return "as the files have it, and published from now on"
     if one.before is not None:
         return f"changes, {one.before.digest} to {one.spec.digest}"
     if one.held is not None:

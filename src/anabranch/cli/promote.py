@@ -26,7 +26,7 @@ from anabranch.errors import LifecycleError, SettingsError, UnknownSpecError
 from anabranch.events.cloudevents import format_time
 from anabranch.events.models import Results
 from anabranch.lifecycle import Action, Publication, Published, SpecName, find, propose, transition
-from anabranch.runtime.kafka import kafka_client
+from anabranch.runtime.client import kafka_client
 from anabranch.runtime.spec_logs import read_all
 from anabranch.settings import Settings, load_settings
 from anabranch.specs import ExperimentSpec, Spec

@@ -12,7 +12,7 @@ from anabranch.cli import options
 from anabranch.cli.console import out, table
 from anabranch.engine.kafka import Topics
 from anabranch.engine.kafka.admin import TopicSettings
-from anabranch.runtime.kafka import kafka_client, topic_settings
+from anabranch.runtime.client import kafka_client, topic_settings
 from anabranch.settings import Settings, load_settings
 
 app = typer.Typer(help="Create and describe the topics.", no_args_is_help=True)

@@ -25,7 +25,7 @@ from anabranch.runtime import (
     kafka_client,
     kafka_worker,
 )
-from anabranch.runtime.kafka import topic_settings
+from anabranch.runtime.client import topic_settings
 from anabranch.runtime.process import settle
 from anabranch.runtime.tracing import tracing
 from anabranch.settings import Settings, load_settings

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from scipy.stats import binom
+from scipy.special import bdtrc
 
 from anabranch.metrics.health import LEAST_UNITS, SUDDEN, Kind, Verdict, Word
 
@@ -51,7 +51,7 @@ def overspent(hours: Mapping[int, Hour], budget: float, event: str = "") -> Verd
         hour = hours[start]
         refused = sum(hour.refused.values())
         over = hour.share > budget
-        chance = float(binom.sf(refused - 1, hour.seen, budget)) if over else None
+        chance = float(bdtrc(refused - 1, hour.seen, budget)) if over else None
         calm = start != max(hours) and hour.seen >= LEAST_UNITS and not over
         broken = chance is not None and chance <= SUDDEN
         word: Word = "breach" if broken else "over" if calm else "between"

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Final, Literal
 
+from anabranch.metrics.kinds import Kind
 from anabranch.metrics.sample_ratio import sequential_sample_ratio
 from anabranch.metrics.windows import HOUR, MINUTE
 
@@ -30,18 +30,6 @@ __all__ = [
     "sample_ratio_mismatch",
     "silence",
 ]
-
-
-class Kind(StrEnum):
-    """Every kind of alert there is; each has a section in docs/guardrails.md."""
-
-    GUARDRAIL = "guardrail"
-    SAMPLE_RATIO = "sample_ratio"
-    EXPOSURE_IMBALANCE = "exposure_imbalance"
-    SILENCE = "silence"
-    ERROR_BUDGET = "error_budget"
-    ANOMALY = "anomaly"
-    SPEC_REFUSED = "spec_refused"
 
 
 MISMATCH: Final = 0.001

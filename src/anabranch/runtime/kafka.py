@@ -10,41 +10,20 @@ from typing import Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from anabranch.engine import Stage
-from anabranch.engine.kafka import KafkaClient, KafkaWorker, Topics
-from anabranch.engine.kafka.admin import TopicSettings
+from anabranch.engine.kafka import KafkaWorker, Topics
 from anabranch.engine.kafka.batches import partition_batches
 from anabranch.engine.outbox import Entry
-from anabranch.errors import SettingsError
 from anabranch.processors.protocol import Record
+from anabranch.runtime.client import kafka_client, topic_settings
 from anabranch.runtime.guarding import Guarding, KafkaAlertsLog
 from anabranch.runtime.pipeline import Message
 from anabranch.runtime.publishing import KafkaSpecStore
-from anabranch.runtime.security import kafka_security
-from anabranch.runtime.spec_logs import KafkaSpecsLog
-from anabranch.runtime.specs import Following, LiveCatalog
+from anabranch.runtime.specs import LiveCatalog
 from anabranch.runtime.stages import task_settings
 from anabranch.settings import Settings
 from anabranch.topology import STAGES, TOPICS, Names
 
 _CHUNK = 5_000
-
-
-def kafka_client(settings: Settings) -> KafkaClient:
-    """The brokers that the settings name.
-
-    Raises:
-        SettingsError: They name none, or a certificate that cannot be used.
-    """
-    if settings.bootstrap is None:
-        raise SettingsError(
-            "no Kafka broker is named: give --bootstrap HOST:PORT or set ANABRANCH_BOOTSTRAP"
-        )
-    return KafkaClient(
-        settings.bootstrap,
-        transaction_timeout=settings.transaction_timeout,
-        session_timeout=settings.session_timeout,
-        security=kafka_security(settings),
-    )
 
 
 def kafka_worker(stages: Sequence[Stage], settings: Settings) -> KafkaWorker:
@@ -59,38 +38,10 @@ def kafka_worker(stages: Sequence[Stage], settings: Settings) -> KafkaWorker:
     )
 
 
-def follow_specs(live: LiveCatalog, settings: Settings, *, buries: bool = True) -> Following:
-    """Takes the specs topic into the catalog; enter it before a worker of its stages starts.
-
-    Args:
-        live: Told what the topic says.
-        settings: Brokers and prefix.
-        buries: Whether refused records go to the dead letters; needs the right to write there.
-    """
-    log = KafkaSpecsLog(kafka_client(settings), Names(settings.prefix), buries=buries)
-    return Following(live, log)
-
-
 def guard_experiments(live: LiveCatalog, settings: Settings) -> Guarding:
     """Pauses what alerts say must be paused, shared among all workers that do so."""
     client, names = kafka_client(settings), Names(settings.prefix)
     return Guarding(KafkaAlertsLog(client, names), KafkaSpecStore(client, names, live.files))
-
-
-def topic_settings(settings: Settings, *, keep_all: bool = False) -> list[TopicSettings]:
-    """Every topic as it should be on the broker.
-
-    Args:
-        settings: Prefix and partitions.
-        keep_all: Without time limits. Brokers delete by record timestamp, so events of long ago
-            would be gone within minutes.
-    """
-    names = Names(settings.prefix)
-    unlimited = {"retention.ms": "-1"} if keep_all else {}
-    return [
-        TopicSettings(names.topic(topic.name), settings.partitions, topic.config() | unlimited)
-        for topic in TOPICS
-    ]
 
 
 class KafkaPipeline:

@@ -11,7 +11,7 @@ from aiokafka import TopicPartition
 
 from anabranch.engine.kafka import Topics
 from anabranch.errors import TopologyError
-from anabranch.runtime.kafka import kafka_client
+from anabranch.runtime.client import kafka_client
 from anabranch.runtime.pipeline import Message
 from anabranch.settings import Settings
 from anabranch.topology import Names

@@ -21,7 +21,7 @@ from anabranch.events.cloudevents import format_time
 from anabranch.events.ids import alert_id
 from anabranch.events.models import Alert
 from anabranch.lifecycle import Refusal, SpecName
-from anabranch.metrics.health import Kind
+from anabranch.metrics.kinds import Kind
 from anabranch.processors.protocol import Record
 from anabranch.specs import ExperimentSpec
 from anabranch.topology import Names

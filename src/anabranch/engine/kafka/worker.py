@@ -13,7 +13,7 @@ import faust
 from aiokafka.errors import KafkaConnectionError
 
 from anabranch.engine.host import StageHost
-from anabranch.engine.kafka import _private, access
+from anabranch.engine.kafka import _membership, access
 from anabranch.engine.kafka.client import KafkaClient
 from anabranch.engine.kafka.port import KafkaPort
 from anabranch.engine.stage import Stage, TaskSettings
@@ -224,10 +224,10 @@ class _Member:
             self.host.check()
             if app.crashed:
                 raise EngineError(f"Faust stopped: {app.crash_reason!r}") from app.crash_reason
-            failure = _private.membership_failure(app)
+            failure = _membership.membership_failure(app)
             if failure is not None:
                 raise EngineError(f"the group does not take us: {failure!r}") from failure
-            _private.note_progress(app, self.host.progressed_at)
+            _membership.note_progress(app, self.host.progressed_at)
             await self._pause(0.5)
 
     async def _pause(self, seconds: float) -> None:
@@ -238,7 +238,7 @@ class _Member:
 
     async def _connect(self, app: faust.App, starting: asyncio.Task[None]) -> None:
         deadline = time.monotonic() + _CONNECT_SECONDS
-        while not (starting.done() or app.crashed or _private.connected(app)):
+        while not (starting.done() or app.crashed or _membership.connected(app)):
             if time.monotonic() > deadline:
                 return
             await asyncio.sleep(0.02)
@@ -270,7 +270,7 @@ class _Member:
         )
         app.host = self.host
         app.stage_topics = self._topics
-        _private.use_membership_transport(app)
+        _membership.use_membership_transport(app)
         for topic in app.stage_topics:
             app.topics.add(app.topic(topic, acks=False))
 

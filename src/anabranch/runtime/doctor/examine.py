@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaError
 
 from anabranch.engine.kafka.inspection import Group, Inspection, Trial
 from anabranch.errors import KafkaAccessError, KafkaUnavailableError
+from anabranch.runtime.client import kafka_client
 from anabranch.runtime.doctor.broker import check_clock, check_transactions, check_versions
 from anabranch.runtime.doctor.findings import Finding, Level
 from anabranch.runtime.doctor.rights import check_rights, needed_of_topics
@@ -19,7 +20,6 @@ from anabranch.runtime.doctor.topics import (
     check_replicas,
     check_there,
 )
-from anabranch.runtime.kafka import kafka_client
 from anabranch.settings import Settings
 from anabranch.topology import Names, StageShape, topics_of
 
