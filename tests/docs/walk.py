@@ -79,11 +79,14 @@ def matches(shown: tuple[str, ...], printed: str) -> bool:
     """Whether the page shows what was printed."""
     wanted = [plain(line) for line in shown if plain(line)]
     got = "".join(plain(line) + "\n" for line in printed.splitlines() if plain(line))
-    pattern = "".join(
-        r"(?:.*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + r"\n"
-        for line in wanted
-    )
-    return re.fullmatch(pattern, got) is not None
+    return re.fullmatch("".join(map(_pattern, wanted)), got) is not None
+
+
+def _pattern(line: str) -> str:
+    if line == "…":
+        return r"(?:.*\n)*"
+    line, ends = line.removesuffix(" …"), line.endswith(" …")  # there may be nothing after it
+    return ".*".join(map(re.escape, line.split("…"))) + (r"(?: .*)?\n" if ends else r"\n")
 
 
 class Shell:
