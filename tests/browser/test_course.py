@@ -42,3 +42,21 @@ async def test_segments_can_be_read(visit: Visit):
             assert (await visit.page.evaluate(CONTRAST))["poor"] == []
         assert await visit.page.evaluate("document.scrollingElement.scrollWidth") <= 390
         await visit.page.goto("about:blank")  # its stream ends before the server does
+
+
+async def test_how_long_it_takes_and_what_was_left_out(visit: Visit, site: Site):
+    await come(visit, site.address)
+    rows = visit.page.locator("[data-key=outlook] tbody tr")
+    await expect(rows).to_have_count(3)
+    await expect(rows.first).to_contain_text(re.compile(r"±0\.\d+ \(±\d+\.\d %\)"))
+    await expect(rows.last).to_contain_text("of percentiles it cannot be told")
+    await visit.page.locator("[data-key=outlook] button[data-why=outlook]").click()
+    await expect(visit.page.locator("#why h2")).to_have_text("How long it takes")
+    await visit.page.keyboard.press("Escape")
+    chart = visit.page.locator("[data-key=windows] [role=img]").first
+    await expect(chart).to_have_attribute("aria-label", re.compile(r"Windows: last \d+ not final"))
+    left_out = visit.page.locator("[data-key=left-out]")
+    await expect(left_out).to_contain_text("Crossovers")
+    for theme in THEMES:
+        await visit.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        assert (await visit.page.evaluate(CONTRAST))["poor"] == []

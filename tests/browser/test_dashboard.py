@@ -171,7 +171,7 @@ async def test_numbers_of_the_whole_and_windows_are_explained(visit: Visit, site
     for place, title in {
         ".tile button[data-why=figures]": "Units and what they did",
         ".tile button[data-why=ratio]": "Sample ratio at any time",
-        "button[data-why=windows]": "Windows",
+        "[data-key=windows] button[data-why=windows]": "Windows",
     }.items():
         await visit.page.locator(place).click()
         await expect(visit.page.locator("#why h2")).to_have_text(title)

@@ -31,13 +31,16 @@ def run(script: str, **given):
         "interval",
         "list",
         "manage",
+        "outlook",
         "pipeline",
         "results",
         "state",
+        "traffic",
         "trends",
         "why",
     ]
     imports = "\n".join(f"import * as {name} from '{STATIC}/js/{name}.js';" for name in names)
+    imports += f"\nimport * as leftOut from '{STATIC}/js/left-out.js';"
     constants = "\n".join(f"const {name} = {json.dumps(value)};" for name, value in given.items())
     source = (
         f"{imports}\n{constants}\nconst tell = (v) => console.log(JSON.stringify(v));\n{script}"

@@ -15,9 +15,8 @@ import msgspec
 from anabranch.analysis.rows import moment
 from anabranch.errors import UnknownSpecError
 from anabranch.events.models import MetricResult, MetricVariantResult, Results
-from anabranch.metrics.duration import expected_duration
+from anabranch.metrics.duration import expected_duration, variance_of_mean
 from anabranch.metrics.power import least_difference
-from anabranch.metrics.sequential import mixture, standard_errors
 from anabranch.specs.explain import nearest
 
 __all__ = ["Outlook", "outlook"]
@@ -120,9 +119,7 @@ def _variance(arm: MetricVariantResult, metric: str) -> float:
             f"there is no interval of {metric!r} of {arm.id!r}: quantiles have none, and no arm "
             "has one with too little data"
         )
-    half = (arm.interval.high - arm.interval.low) / 2
-    reach = float(standard_errors(float(arm.units), mixture()))
-    return (half / reach) ** 2 * arm.units
+    return variance_of_mean(arm.interval.low, arm.interval.high, arm.units)
 
 
 def _per_day(history: Sequence[Results], metric: str, arms: tuple[str, str]) -> float:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from math import ceil, inf
 
 from anabranch.metrics.power import units_per_arm
+from anabranch.metrics.sequential import mixture, standard_errors
 from anabranch.metrics.windows import DAY
 
-__all__ = ["Duration", "expected_duration", "rate_of_late"]
+__all__ = ["Duration", "expected_duration", "rate_of_late", "variance_of_mean"]
 
 _WEEK = 7
 
@@ -58,6 +59,18 @@ def rate_of_late(arrivals: Mapping[int, int], size_ms: int, now_ms: int) -> floa
     span = max(min(ran // DAY, _WEEK) * DAY, min(ran, DAY))
     counted = sum(units for start, units in complete.items() if start >= until - span)
     return counted / span * DAY
+
+
+def variance_of_mean(low: float, high: float, units: int) -> float:
+    """The variance over units, given back by the sequential interval of their mean.
+
+    Args:
+        low: The interval's lower end.
+        high: The interval's upper end.
+        units: So many units the mean is of.
+    """
+    reach = float(standard_errors(float(units), mixture()))
+    return ((high - low) / 2 / reach) ** 2 * units
 
 
 def expected_duration(

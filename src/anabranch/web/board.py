@@ -16,6 +16,7 @@ bounded whatever arrives. A snapshot has this shape (JSON, camelCase)::
         "trends": [{"metric", "variant", "points": [
             {"n", "at", "difference", "sequential": [low, high], "fixed": [low, high]}]}],
         "course": [{"at", "units": {variant: n}, "pValue"}],
+        "outlook": null | {"perDay", "endsIn", "comparisons": [...]},
         "segments": [{"attribute", "value", "asOf", "control", "variants", "metrics"}],
         "windows": [{"metric", "size", "aggregation", "variants": {variant: [
             {"start", "end", "value", "units", "events", "sum", "revision", "final"}]}}]},
@@ -26,7 +27,7 @@ bounded whatever arrives. A snapshot has this shape (JSON, camelCase)::
 
 With ``since`` the parts that did not change after that version are left out: ``alerts``,
 ``deadLetters``, lines of the list (``listed`` is ``changed``), and of the run
-``spec``, ``results``, ``course``, segments, windows and moments of trends.
+``spec``, ``results``, ``course``, ``outlook``, segments, windows and moments of trends.
 """
 
 from __future__ import annotations

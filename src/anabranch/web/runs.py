@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import datetime
 from typing import Any
 
+from anabranch.metrics.duration import rate_of_late
 from anabranch.processors.reports import EXPOSURES
 from anabranch.specs import ExperimentSpec, SuccessMetric
 from anabranch.web.course import course
+from anabranch.web.outlook import outlook
 from anabranch.web.rings import HISTORY_SECONDS, SecondCounts, WindowSeries
 from anabranch.web.trends import Trends
 
@@ -206,22 +210,38 @@ class Run:
         if whole or self.results_at > since:
             shown["results"] = self.results
         if whole or max(self.results_at, self.course_at) > since:
-            shown["course"] = self._course()
+            exposures = self._exposures()
+            shown["course"] = self._course(exposures)
+            shown["outlook"] = self._outlook(exposures, now)
         return shown
 
-    def _course(self) -> list[dict[str, Any]]:
-        """Of the window size that reaches back furthest, the finest such."""
-        if self.results is None:
-            return []
+    def _exposures(self) -> dict[str, list[dict[str, Any]]]:
+        """Windows of first exposures by variant: of the size that reaches back furthest."""
         sizes: dict[str, dict[str, list[dict[str, Any]]]] = {}
         for (metric, size, variant), series in self.series.items():
             if metric == EXPOSURES:
                 sizes.setdefault(size, {})[variant] = series.since(0)
-        if not sizes:
+        return min(sizes.values(), key=_begins) if sizes else {}
+
+    def _outlook(
+        self, exposures: dict[str, list[dict[str, Any]]], now: int
+    ) -> dict[str, Any] | None:
+        if self.results is None or not exposures:
+            return None
+        arrivals: Counter[int] = Counter()
+        for points in exposures.values():
+            for point in points:
+                arrivals[point["start"]] += point["events"]
+        some = next(iter(exposures.values()))[0]
+        until = round(datetime.fromisoformat(self.results["asOf"]).timestamp() * 1000)
+        per_day = rate_of_late(arrivals, some["end"] - some["start"], until)
+        return outlook(self.results, self.spec, per_day, now)
+
+    def _course(self, exposures: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+        if self.results is None or not exposures:
             return []
-        longest = min(sizes.values(), key=_begins)
         units = {arm["id"]: arm["units"] for arm in self.results["variants"]}
-        return course(longest, units, self.results["srm"]["expected"])
+        return course(exposures, units, self.results["srm"]["expected"])
 
     def _rates(self, now: int) -> dict[str, Any]:
         """Counts per second, of whole seconds only: the one that runs would look like a drop."""

@@ -8,8 +8,10 @@ import { explainPanel, listen as listenToExplain } from "./explainer.js";
 import * as format from "./format.js";
 import { historyPanel } from "./history.js";
 import { alertsPanel, deadLettersPanel } from "./incidents.js";
+import { leftOutPanel } from "./left-out.js";
 import { listen, listPage } from "./list.js";
 import { actionsBar, manage } from "./manage.js";
+import { outlookPanel } from "./outlook.js";
 import { tile } from "./parts.js";
 import { follow as followPipeline, pipelinePage } from "./pipeline.js";
 import { refresh } from "./published.js";
@@ -244,12 +246,14 @@ function content(charts) {
     mismatch(run),
     breachesBanner(run, arms),
     resultsPanel(run, arms),
+    outlookPanel(run, arms),
     trendsPanel(run, arms, charts),
     coursePanel(run, arms, charts),
     segmentsPanel(run, arms),
     trafficPanel(run, arms, charts),
     windowsPanel(run, arms, charts),
     splitPanel(run, arms),
+    leftOutPanel(run, arms),
     h("div", { class: "pair", "data-key": "incidents" }, alertsPanel(run), deadLettersPanel()),
     explainPanel(run),
     historyPanel(run),

@@ -17,8 +17,8 @@ const resized = new ResizeObserver((entries) => {
 
 /**
  * Create, feed and remove charts: key to {series: [{label, index, thin}], data, zero, level, fill,
- * points, band}. `index` null is the quiet colour, `level` a value that is always in sight, `band`
- * the two series (from 1) between which the plot is shaded.
+ * points, band, open}. `index` null is the quiet colour, `level` a value that is always in sight, `band`
+ * the two series (from 1) between which the plot is shaded, `open` from where on it is hatched.
  */
 export function syncCharts(root, wanted) {
   const style = getComputedStyle(document.documentElement);
@@ -40,6 +40,7 @@ export function syncCharts(root, wanted) {
       live.set(key, chart);
       resized.observe(element);
     } else {
+      chart.plot.open = spec.open;
       chart.plot.setData(spec.data);
     }
   }
@@ -94,10 +95,36 @@ function create(element, spec, style) {
       : [],
     hooks: {
       setCursor: [(plot) => readOut(element, plot)],
-      drawAxes: spec.level === undefined ? [] : [(plot) => drawLevel(plot, spec.level, color("--muted"))],
+      drawAxes: [
+        ...(spec.level === undefined ? [] : [(plot) => drawLevel(plot, spec.level, color("--muted"))]),
+        (plot) => hatch(plot, plot.open === undefined ? spec.open : plot.open, color("--muted")),
+      ],
     },
   };
   return new uPlot(options, spec.data, element);
+}
+
+/** Slanted lines over what may still change. */
+function hatch(plot, open, stroke) {
+  if (open === null || open === undefined) return;
+  const { left, top, width, height } = plot.bbox;
+  const from = Math.max(left, plot.valToPos(open, "x", true));
+  const pen = plot.ctx;
+  const step = 8 * devicePixelRatio;
+  pen.save();
+  pen.beginPath();
+  pen.rect(from, top, Math.max(step, left + width - from), height);
+  pen.clip();
+  pen.strokeStyle = stroke;
+  pen.globalAlpha = 0.45;
+  pen.lineWidth = devicePixelRatio;
+  pen.beginPath();
+  for (let x = from - height; x < left + width + step; x += step) {
+    pen.moveTo(x, top + height);
+    pen.lineTo(x + height, top);
+  }
+  pen.stroke();
+  pen.restore();
 }
 
 function drawLevel(plot, level, stroke) {

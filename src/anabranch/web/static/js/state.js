@@ -50,7 +50,7 @@ export function merge(snapshot) {
     return false;
   } else {
     Object.assign(state.run, { rates: run.rates, totals: run.totals });
-    for (const name of ["results", "course"]) if (name in run) state.run[name] = run[name];
+    for (const name of ["results", "course", "outlook"]) if (name in run) state.run[name] = run[name];
   }
   for (const trend of run.trends) mergeTrend(state.run.trends, trend);
   for (const segment of run.segments ?? []) mergeSegment(state.run.segments, segment);

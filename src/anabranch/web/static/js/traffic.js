@@ -91,10 +91,16 @@ export function windowsPanel(run, variants, charts) {
   return panel(
     "windows",
     "Over time",
-    why("windows", null, "By event time. A window stays open until the watermark has passed it; its last values may still rise."),
+    why("windows", null, "By event time. A window stays open until the watermark has passed it: where the chart is hatched, values may still rise."),
     sizes.length > 1 ? sizeChoice(sizes, size) : null,
     h("div", { class: "charts" }, shown.map((series) => windowChart(series, variants, run, charts))),
   );
+}
+
+/** Where the first window begins that may still change; null where all are final. */
+export function openSince(arms) {
+  const open = arms.flat().filter(({ final }) => !final).map(({ start }) => start);
+  return open.length ? Math.min(...open) : null;
 }
 
 function sizeChoice(sizes, chosen) {
@@ -119,6 +125,7 @@ function windowChart(series, variants, run, charts) {
     const byStart = new Map(series.variants[v.id].map((p) => [p.start, p.value]));
     return starts.map((start) => byStart.get(start) ?? null);
   });
+  const open = openSince(shown.map((v) => series.variants[v.id]));
   const adds = ["count", "sum", "unique", "exposures"].includes(series.aggregation);
   const key = `window:${series.size}:${series.metric}`;
   const each = shown.map((v) => ({ label: v.name, index: v.index }));
@@ -127,13 +134,16 @@ function windowChart(series, variants, run, charts) {
     data: [starts.map((start) => start / 1000), ...values],
     zero: adds,
     points: true,
+    open: open === null ? null : open / 1000,
   });
-  const property = run.spec?.metrics.find((m) => m.name === series.metric)?.property;
+  const spec = run.spec?.metrics.find((m) => m.name === series.metric);
   const title = series.metric === "$exposures" ? "Units first exposed" : series.metric;
   const note =
     series.metric === "$exposures"
       ? format.perWindow(series.size)
-      : `${format.aggregation(series.aggregation, property).what}, ${format.perWindow(series.size)}`;
+      : `${format.aggregation(series.aggregation, spec).what}, ${format.perWindow(series.size)}`;
+  const unfinished = open === null ? 0 : starts.filter((start) => start >= open).length;
   const summary = shown.map((v) => `${v.name}: ${latestOf(series.variants[v.id], "value")}`).join(", ");
-  return figure(key, title, note, each, `${title} ${note}. Latest window: ${summary}`);
+  const last = unfinished ? `last ${unfinished} not final` : "all final";
+  return figure(key, title, `${note} \u00b7 ${last}`, each, `${title} ${note}. Latest window: ${summary}. Windows: ${last}`);
 }

@@ -30,6 +30,21 @@ export const TOPICS = {
     source: null,
     anchor: "difference-and-lift",
   },
+  outlook: {
+    title: "How long it takes",
+    says: "What the fixed test finds with 80 % power, were the difference as large, and how many days until it would. New units are those of the last whole days, at most seven. Whoever watches by the intervals at any time needs about twice the units for the same power.",
+    formula: [
+      "power  = P( |T(\u03bd, d/e)| > t(0.975; \u03bd) )       least: the smallest d with power 0.8",
+      "e\u00b2     = s\u00b2v/nv + s\u00b2c/nc",
+      "days   = (units needed \u2212 units so far) / new units a day",
+    ],
+    holds: "For planning only. A difference that was found early is often smaller than it looks then; its interval remains valid.",
+    source: {
+      title: "Cohen: Statistical power analysis for the behavioral sciences. 2nd edition, 1988",
+      url: "https://doi.org/10.4324/9780203771587",
+    },
+    anchor: "power",
+  },
   excluded: {
     title: "Units left out of a metric",
     says: "The metric says excludePrior: units that had its event before their first exposure are left out of it, since they cannot be won any more. The run's units and its other metrics are of all units.",
