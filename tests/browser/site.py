@@ -9,14 +9,18 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from anabranch.demo import SPECS, Traffic, demo_catalog
-from anabranch.runtime import EmbeddedPipeline, build_stages
+from anabranch.runtime import EmbeddedPipeline, LiveCatalog, build_stages
+from anabranch.runtime.publishing import EmbeddedSpecStore
 from anabranch.settings import Settings
 from anabranch.specs import Catalog
 from anabranch.web import Board, Info, create_app, pump, serving
+from anabranch.web.access import Access, Client
 from anabranch.web.desk import Desk
 from anabranch.web.pipeline import Watch
 
 __all__ = ["Site", "demo_site", "described_board", "server"]
+
+TOKEN = "let-ada-in-to-the-tests"
 
 SECONDS = 240
 """Of traffic to begin with."""
@@ -69,14 +73,17 @@ async def server(
 @contextlib.asynccontextmanager
 async def demo_site() -> AsyncIterator[Site]:
     """All stages in this process under seeded traffic, and the dashboard over their output."""
-    catalog = demo_catalog()
-    board = described_board(catalog)
+    live = LiveCatalog(demo_catalog())
+    board = Board()
+    board.follow(live)
     settings = Settings(prefix="browser", specs=SPECS)
-    async with EmbeddedPipeline(build_stages(catalog, settings), settings) as pipeline:
+    async with EmbeddedPipeline(build_stages(live, settings), settings, live=live) as pipeline:
+        store = EmbeddedSpecStore(pipeline.log, pipeline.names, live.files)
+        desk = Desk(live, store, clock=time.time, access=Access([Client("ada", TOKEN)]))
         pumping = asyncio.create_task(pump(pipeline.feed(), board, time.time))
         try:
             watch = Watch(pipeline.places)
-            async with server(board, pipeline=watch) as address:
+            async with server(board, pipeline=watch, desk=desk) as address:
                 # It ends in the past, so that what tests send later has happened, too.
                 start = int(time.time() - SECONDS - 60) * 1000
                 site = Site(address, pipeline, Traffic(7, 25.0), start)
