@@ -148,7 +148,12 @@ START, END = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
         (
             None,
             False,
-            ("the experiment has a schedule, and the evaluation was given no time",),
+            (
+                (
+                    "the experiment has a schedule, and the evaluation was given no time: "
+                    "pass now=, or give the evaluator a clock"
+                ),
+            ),
         ),
     ],
 )

@@ -131,7 +131,12 @@ def test_a_ramp_needs_a_time() -> None:
     found = evaluate(experiment(coverage=ramp(1)), user_id="1")
     assert outcome(found)[2:] == (
         False,
-        ("the coverage is a ramp, and the evaluation was given no time",),
+        (
+            (
+                "the coverage is a ramp, and the evaluation was given no time: "
+                "pass now=, or give the evaluator a clock"
+            ),
+        ),
     )
 
 

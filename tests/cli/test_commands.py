@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -195,3 +196,8 @@ def test_a_worker_without_topics_says_how_to_make_them(kafka, topic_prefix, caps
     where = ["--bootstrap", kafka, "--prefix", topic_prefix, "--specs", str(SPECS)]
     assert run(["worker", *where]) == 4
     assert "anabranch topics create" in lines(capsys)[1]
+
+
+def test_the_version_is_told(capsys):
+    assert run(["--version"]) == 0
+    assert lines(capsys)[0] == f"anabranch {version('anabranch')}\n"

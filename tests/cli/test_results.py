@@ -162,12 +162,14 @@ def test_the_topic_says_what_holds_now(kafka, topic_prefix, capsys):
     assert f"no topic {topic_prefix}.results.v1" in lines(capsys)[1]
     published(kafka, topic_prefix)
     assert run(["results", *where]) == 0
-    assert "no results" in lines(capsys)[0]
+    told, hint = lines(capsys)
+    assert "no results" in told
+    assert "`anabranch dlq list`" in hint
     assert run(["results", "shop.button", *where]) == 1
     assert "there are none at all yet" in lines(capsys)[1]
     *_, last = published(kafka, topic_prefix, 5, 7)
     assert run(["results", *where, "--json"]) == 0
-    assert lines(capsys)[0] == last.decode() + "\n"
+    assert lines(capsys) == (last.decode() + "\n", "")
 
 
 async def test_watching_tells_each_change_as_it_comes(kafka, topic_prefix):

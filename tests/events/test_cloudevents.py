@@ -96,6 +96,26 @@ def test_bare_data_is_identified_by_where_it_lies():
     assert event.data == DATA
 
 
+@pytest.mark.parametrize("headers", [[], [("content-type", b"application/json")]])
+def test_a_whole_event_must_be_told_to_be_one(headers):
+    record = structured()
+    record.headers = headers
+    with pytest.raises(MalformedEventError, match="content-type: application/cloudevents"):
+        opened(record)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b'{"userId": "1", "attributes": {"specversion": "1.0"}}',
+        json.dumps({**STRUCTURED, "type": "of another kind"}).encode(),
+        b'{"specversion"',
+    ],
+)
+def test_what_only_looks_like_a_whole_event_is_bare_data(value):
+    assert opened(In("contexts", value)).data == value
+
+
 def test_the_content_type_decides_between_structured_and_binary_mode():
     record = structured(id="structured")
     record.headers = [*binary().headers[:-1], *record.headers]

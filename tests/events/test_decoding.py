@@ -23,6 +23,12 @@ def test_a_context_needs_nothing_but_an_object():
     assert (event.data.attributes, event.data.flags) == ({}, [])
 
 
+def test_a_whole_event_without_its_header_is_no_context():
+    event = {"specversion": "1.0", "id": "1", "source": "s", "type": "anabranch.context.v1"}
+    with pytest.raises(MalformedEventError, match="no header says so"):
+        decode_context(In("contexts", json.dumps(event).encode()), now=NOW, limits=Limits())
+
+
 def test_a_context_in_full():
     event = decoded(
         decode_context,

@@ -39,6 +39,7 @@ def main() -> int:
             print(f"{broker.source} answers at {broker.bootstrap}")
             print(f"  log        {broker.log}")
             print("  stop       Ctrl-C here (its data goes with it)")
+            print(f"  commands   export ANABRANCH_BOOTSTRAP={broker.bootstrap}")
             print(f"  tests      {EXTERNAL}={broker.bootstrap} make test")
             print(f"  demo       make demo KAFKA={broker.bootstrap}", flush=True)
             while not stopped.wait(0.5):

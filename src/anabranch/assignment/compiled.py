@@ -91,7 +91,10 @@ class Coverage:
         """Why the unit is not covered; None where it is."""
         step = self.step(now)
         if step is None:
-            return "the coverage is a ramp, and the evaluation was given no time"
+            return (
+                "the coverage is a ramp, and the evaluation was given no time: pass "
+                "now=, or give the evaluator a clock"
+            )
         draw = self.draws[step]
         if draw is None or draw.inside(unit):
             return None

@@ -401,7 +401,10 @@ class Plan:
         if self.schedule is None:
             return None
         if now is None:
-            return "the experiment has a schedule, and the evaluation was given no time"
+            return (
+                "the experiment has a schedule, and the evaluation was given no time: pass "
+                "now=, or give the evaluator a clock"
+            )
         start, end = self.schedule
         moment = milliseconds(now)
         if start is not None and moment < start:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Annotated, NoReturn
 
 import typer
 
-from anabranch.cli.console import errors
+from anabranch.cli.console import errors, out
 from anabranch.cli.lazy import LazyGroup
 from anabranch.cli.logs import configure_logging, in_json
 from anabranch.errors import (
@@ -44,9 +45,18 @@ class _Debug:
     wanted = False
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"anabranch {metadata.version('anabranch')}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     *,
+    version: Annotated[  # noqa: ARG001 - its callback has shown it
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug logs")] = False,
     log_level: Annotated[
         str, typer.Option(envvar="ANABRANCH_LOG_LEVEL", help="debug, info, warning or error")

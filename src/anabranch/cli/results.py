@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 
 from anabranch.cli import options
-from anabranch.cli.console import out
+from anabranch.cli.console import errors, out
 from anabranch.cli.pipelines import (
     drain,
     progress_bars,
@@ -77,8 +77,16 @@ def results(
     settings = load_settings(bootstrap=bootstrap, prefix=prefix)
     if watch:
         asyncio.run(_watch(settings, topic, experiment, as_json=as_json))
-    else:
-        _show(_chosen(asyncio.run(_kept(settings, topic)), experiment), as_json=as_json)
+        return
+    kept = asyncio.run(_kept(settings, topic))
+    if not kept:
+        errors.print(
+            "nothing was counted yet: `anabranch doctor` tells which stage does not run, and "
+            "`anabranch dlq list` which events were refused",
+            markup=False,
+            highlight=False,
+        )
+    _show(_chosen(kept, experiment), as_json=as_json)
 
 
 def _show(values: Values, *, as_json: bool) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "open_envelope",
     "parse_time",
     "refuse_future",
+    "refuse_unannounced",
     "time_header",
 ]
 
@@ -117,7 +118,7 @@ def open_envelope(record: Record, kind: str, *, now: int, limits: Limits) -> Env
         )
     headers = record.headers
     if not headers:
-        event = _bare(record, value)
+        event = _bare(record, value, kind)
     else:
         # Kafka allows a header without a value, which its type here does not say.
         found: dict[str, bytes | None] = dict(headers)
@@ -127,7 +128,7 @@ def open_envelope(record: Record, kind: str, *, now: int, limits: Limits) -> Env
         elif "ce_id" in found or any(name.startswith("ce_") for name in found):
             event = _binary(record, value, found, kind)
         else:
-            event = _bare(record, value)
+            event = _bare(record, value, kind)
         if "traceparent" in found or "ce_traceparent" in found:
             event.trace = trace_of(found)
     if event.time > now + limits.future_tolerance_ms:
@@ -147,8 +148,29 @@ def _is_structured(content_type: bytes) -> bool:
     return content_type[:23].lower() == _CLOUDEVENTS
 
 
-def _bare(record: Record, value: bytes) -> Envelope:
+def _bare(record: Record, value: bytes, kind: str) -> Envelope:
+    if b'"specversion"' in value:
+        refuse_unannounced(value, kind)
     return Envelope(bare_id(record), BARE_SOURCE, record.timestamp, value)
+
+
+def refuse_unannounced(value: bytes, kind: str) -> None:
+    """Refuses a whole CloudEvent of the topic's type whose header does not tell that it is one.
+
+    As bare data it would lack every field, and the error would speak of those.
+
+    Raises:
+        MalformedEventError: It is one.
+    """
+    try:
+        event = _decode_structured(value)
+    except (ValueError, RecursionError):
+        return
+    if event.type == kind:
+        raise MalformedEventError(
+            "the value is a whole CloudEvent, and no header says so: send the header content-type: "
+            f"{STRUCTURED.decode()} with it"
+        )
 
 
 def bare_id(record: Record) -> str:

@@ -19,6 +19,7 @@ from anabranch.events.cloudevents import (
     bare_id,
     open_envelope,
     refuse_future,
+    refuse_unannounced,
 )
 from anabranch.events.models import ContextData, ExposureData, TelemetryData
 from anabranch.events.problems import explain
@@ -106,6 +107,8 @@ def decode_context(record: Record, *, now: int, limits: Limits) -> Context:
         time = record.timestamp
         if time > now + limits.future_tolerance_ms:
             refuse_future(time, now, limits)
+        if b'"specversion"' in value:
+            refuse_unannounced(value, CONTEXT)
         event_id, source, raw, trace = bare_id(record), BARE_SOURCE, value, NO_TRACE
     try:
         data = _context(raw)
