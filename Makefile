@@ -87,6 +87,17 @@ chaos: $(INSTALLED) ## Kill, hang and restart workers and broker; check every re
 docs: $(EXTRAS) ## Build the documentation as a site, every link checked, into build/site
 	$(PYTHON) -m mkdocs build --quiet
 
+.PHONY: reference
+reference: $(INSTALLED) ## Write what is generated from code anew: specs, lints, metrics, commands, settings, topics, dashboards
+	$(PYTHON) -m tools.specdocs
+	$(PYTHON) -m tools.lintdocs
+	$(PYTHON) -m tools.metricsdocs
+	$(PYTHON) -m tools.clidocs
+	$(PYTHON) -m tools.settingsdocs
+	$(PYTHON) -m tools.grafana
+	$(PYTHON) -m tools.helmdocs
+	$(VENV)/bin/anabranch asyncapi > docs/asyncapi.json
+
 .PHONY: kafka
 kafka: $(INSTALLED) ## Run a throw-away Kafka broker in the foreground
 	@$(PYTHON) -m tools.devkafka $(ARGS)

@@ -1,9 +1,4 @@
-"""The commands put together, and how a failure ends.
-
-Exit codes: 0 done; 1 specs or data are wrong; 2 the command line is wrong; 3 Kafka cannot be
-reached or refuses us; 4 settings, topics or changelogs are wrong; 70 a defect of anabranch; 130
-interrupted.
-"""
+"""The commands put together, and how a failure ends."""
 
 from __future__ import annotations
 
@@ -16,16 +11,10 @@ from typing import Annotated, NoReturn
 import typer
 
 from anabranch.cli.console import errors, out
+from anabranch.cli.exits import DEFECT, INTERRUPTED, exit_code
 from anabranch.cli.lazy import LazyGroup
 from anabranch.cli.logs import configure_logging, in_json
-from anabranch.errors import (
-    AnabranchError,
-    KafkaAccessError,
-    KafkaUnavailableError,
-    SettingsError,
-    StateFormatError,
-    TopologyError,
-)
+from anabranch.errors import AnabranchError
 
 log = logging.getLogger(__name__)
 
@@ -85,33 +74,25 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
         errors.print("interrupted")
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         return 0
     except AnabranchError as error:
-        return _report(error, _code(error))
+        return _report(error, exit_code(error))
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback unless asked for
-        return _report(error, 70)
+        return _report(error, DEFECT)
     return 0
-
-
-def _code(error: AnabranchError) -> int:
-    if isinstance(error, KafkaUnavailableError | KafkaAccessError):
-        return 3
-    if isinstance(error, SettingsError | TopologyError | StateFormatError):
-        return 4
-    return 1
 
 
 def _report(error: Exception, code: int) -> int:
     if in_json():
-        shown = error if _Debug.wanted or code == 70 else None
+        shown = error if _Debug.wanted or code == DEFECT else None
         log.error("%s", error, exc_info=shown, extra={"exit_code": code})
         return code
     if _Debug.wanted:
         errors.print_exception()
         return code
-    if code == 70:
+    if code == DEFECT:
         errors.print(f"[bold red]defect:[/] {type(error).__name__}: ", end="")
         errors.print(str(error), markup=False, highlight=False)
         errors.print("run again with `anabranch --debug …` for the traceback")

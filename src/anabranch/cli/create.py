@@ -90,14 +90,16 @@ def experiment(
     stability: Stable = None,
     variant: Annotated[
         list[str] | None,
-        typer.Option("--variant", metavar=forms.FORMS["variant"], help="Repeatable"),
+        typer.Option("--variant", metavar=forms.FORMS["variant"], help="A variant; repeatable"),
     ] = None,
     control: Annotated[
         str | None, typer.Option("--control", help="Id of the control; the first when not given")
     ] = None,
     override: Annotated[
         list[str] | None,
-        typer.Option("--override", metavar=forms.FORMS["override"], help="Repeatable"),
+        typer.Option(
+            "--override", metavar=forms.FORMS["override"], help="What it changes; repeatable"
+        ),
     ] = None,
     allocation: Annotated[
         Allocation | None, typer.Option("--allocation", help="random when not given")
@@ -117,7 +119,9 @@ def experiment(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option("--metric", metavar=forms.FORMS["metric"], help="Repeatable"),
+        typer.Option(
+            "--metric", metavar=forms.FORMS["metric"], help="A success metric; repeatable"
+        ),
     ] = None,
     unit: Annotated[
         list[str] | None,
@@ -199,7 +203,7 @@ def telemetry(
     stability: Stable = None,
     event: Annotated[
         list[str] | None,
-        typer.Option("--event", metavar=forms.FORMS["event"], help="Repeatable"),
+        typer.Option("--event", metavar=forms.FORMS["event"], help="An event; repeatable"),
     ] = None,
     directory: Folder = None,
     file: File = None,
@@ -238,7 +242,7 @@ def policy(
     ] = None,
     consent: Annotated[
         list[str] | None,
-        typer.Option("--consent", metavar=forms.FORMS["consent"], help="Repeatable"),
+        typer.Option("--consent", metavar=forms.FORMS["consent"], help="A consent; repeatable"),
     ] = None,
     directory: Folder = None,
     file: File = None,

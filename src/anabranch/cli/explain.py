@@ -46,7 +46,9 @@ def explain(
         list[str] | None,
         typer.Option("--attribute", metavar="NAME=VALUE", help="JSON value, else text; repeatable"),
     ] = None,
-    flag: Annotated[list[str] | None, typer.Option("--flag", help="Repeatable")] = None,
+    flag: Annotated[
+        list[str] | None, typer.Option("--flag", help="A flag that is on; repeatable")
+    ] = None,
     at: Annotated[
         str | None, typer.Option("--at", metavar="TIME", help="RFC 3339; by default now")
     ] = None,

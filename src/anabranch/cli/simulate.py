@@ -34,8 +34,6 @@ BEGIN_MS: Final = 1_704_067_200_000
 DAY_MS: Final = 24 * 60 * 60 * 1000
 LEVEL: Final = 0.05
 
-Share = Annotated[float, typer.Option(min=0, max=1)]
-
 
 def simulate(
     experiment: Annotated[
@@ -71,11 +69,23 @@ def simulate(
     units: Annotated[int, typer.Option(min=10, help="How many come")] = 10_000,
     days: Annotated[float, typer.Option(min=0.01, max=90, help="Within how many days")] = 14.0,
     looks: Annotated[int, typer.Option(min=1, help="How often results are looked at")] = 20,
-    late: Share = 0.03,
-    duplicates: Share = 0.01,
-    early: Share = 0.02,
-    before: Share = 0.02,
-    crossing: Share = 0.005,
+    late: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of telemetry that comes late")
+    ] = 0.03,
+    duplicates: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of records that are sent twice")
+    ] = 0.01,
+    early: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of units whose events arrive before their exposure"),
+    ] = 0.02,
+    before: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of units that do it before their exposure, too"),
+    ] = 0.02,
+    crossing: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of units that are exposed to two variants")
+    ] = 0.005,
     seed: Annotated[int, typer.Option(help="The same seed gives the same traffic")] = 1,
     bootstrap: options.Bootstrap = None,
     prefix: Annotated[str | None, typer.Option(help="Prefix of the topics on Kafka")] = None,
