@@ -22,3 +22,9 @@ def table(*columns: str, figures: tuple[str, ...] = ()) -> Table:
     for name in figures:
         made.add_column(name, justify="right", no_wrap=True)
     return made
+
+
+def fits(listed: Table) -> bool:
+    """Whether the terminal is wide enough to show all of every column."""
+    unlimited = out.options.update(max_width=10_000)
+    return out.measure(listed, options=unlimited).maximum <= out.width

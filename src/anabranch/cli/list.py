@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import typer
+from rich.table import Table
 
 from anabranch.cli import lifecycle, options
-from anabranch.cli.console import errors, out, table
+from anabranch.cli.console import errors, fits, out, table
 from anabranch.lifecycle import Published, SpecName, held
 from anabranch.settings import load_settings
 from anabranch.specs import ExperimentSpec
+
+_COLUMNS: Final = ("kind", "key", "version", "status", "holds", "published", "by", "digest")
+"""A terminal that is too narrow for all is spared the last ones."""
 
 app = typer.Typer(add_completion=False)
 
@@ -33,19 +37,7 @@ def list_(
         out.print_json(json.dumps({"specs": rows, "refused": refused}))
         return
     if rows:
-        listed = table("kind", "key", "version", "status", "holds", "digest", "published", "by")
-        for row in rows:
-            listed.add_row(
-                row["kind"],
-                row["key"],
-                row["version"],
-                row["status"] or "",
-                "[green]yes[/]" if row["holds"] else "",
-                row["digest"],
-                row["published"] or ("in files" if row["from"] == "files" else ""),
-                row["by"] or "",
-            )
-        out.print(listed)
+        show(rows)
     else:
         out.print("nothing was published yet")
     for refusal in refused:
@@ -53,6 +45,30 @@ def list_(
         errors.print(refusal, markup=False, highlight=False)
     if settings.specs is None and any(refusal.waits for refusal in now.specs.refused.values()):
         errors.print("if the workers have more specs in files, name those by --specs")
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Print them as a table of as many columns as the terminal has room for."""
+    listed = _table(rows, _COLUMNS)
+    for left_out in range(1, 4):
+        if fits(listed):
+            break
+        listed = _table(rows, _COLUMNS[:-left_out])
+    out.print(listed)
+
+
+def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> Table:
+    listed = table(*columns)
+    for row in rows:
+        cells = {
+            **row,
+            "status": row["status"] or "",
+            "holds": "[green]yes[/]" if row["holds"] else "",
+            "published": row["published"] or ("in files" if row["from"] == "files" else ""),
+            "by": row["by"] or "",
+        }
+        listed.add_row(*(cells[name] for name in columns))
+    return listed
 
 
 def _rows(now: Published) -> list[dict[str, Any]]:
