@@ -66,6 +66,8 @@ def test_a_forgotten_spec_is_mended_and_its_events_sent_back_once(where, capsys)
         {"topic": "telemetry", "reason": "MalformedEventError", "count": 1},
         {"topic": "telemetry", "reason": "UndeclaredTelemetryError", "count": 30},
     ]
+    assert run(["doctor", "gate", *where]) == 0
+    assert "anabranch dlq show telemetry" in capsys.readouterr().out
     only = ["--reason", "UndeclaredTelemetryError"]
     dry = answer(capsys, "redrive", "telemetry", *where, *only, "--dry-run")
     assert dry == {"sent": 30, "left": 1, "dryRun": True}

@@ -42,7 +42,15 @@ def test_what_is_missing_is_told_and_mended_by_the_command_that_is_named(
     assert run([*command[1:], "--partitions", "2"]) == 0
     capsys.readouterr()
     after = examined(capsys, 0, *where)
-    for check in ("topics", "partitions", "configuration", "rights", "transactions", "clock"):
+    for check in (
+        "topics",
+        "partitions",
+        "configuration",
+        "rights",
+        "transactions",
+        "clock",
+        "dead letters",
+    ):
         assert [finding["level"] for finding in after[check]] == ["ok"], after[check]
     assert {finding["fix"] for finding in after["lag"]} == {
         f"start a worker: anabranch worker {stage}"

@@ -10,7 +10,7 @@ from anabranch.engine.kafka.inspection import Group, TopicFacts, Trial
 from anabranch.runtime.doctor import Level, worst
 from anabranch.runtime.doctor.broker import check_clock, check_transactions, check_versions
 from anabranch.runtime.doctor.rights import check_rights, needed_of_topics
-from anabranch.runtime.doctor.stages import check_stage
+from anabranch.runtime.doctor.stages import check_dead_letters, check_stage
 from anabranch.runtime.doctor.state import check_state_dir
 from anabranch.runtime.doctor.topics import (
     check_configuration,
@@ -182,3 +182,12 @@ def test_the_folder_for_state(tmp_path):
 
 def test_the_worst_of_them():
     assert worst([]) is Level.OK
+
+
+def test_dead_letters_are_told_with_what_mends_them():
+    found = only(check_dead_letters({"contexts": 0, "telemetry": 1200}), Level.WARNING)
+    assert "up to 1,200 of telemetry" in found.what
+    assert found.fix is not None
+    assert "anabranch dlq show telemetry" in found.fix
+    only(check_dead_letters({"contexts": 0}), Level.OK)
+    assert not list(check_dead_letters({})), "we may not look"

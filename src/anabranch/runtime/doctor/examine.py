@@ -12,7 +12,7 @@ from anabranch.runtime.client import kafka_client
 from anabranch.runtime.doctor.broker import check_clock, check_transactions, check_versions
 from anabranch.runtime.doctor.findings import Finding, Level
 from anabranch.runtime.doctor.rights import check_rights, needed_of_topics
-from anabranch.runtime.doctor.stages import check_stage
+from anabranch.runtime.doctor.stages import check_dead_letters, check_stage
 from anabranch.runtime.doctor.state import check_state_dir
 from anabranch.runtime.doctor.topics import (
     check_configuration,
@@ -135,6 +135,8 @@ async def _inspected(
         lag = await _lag(asked, shape, names, set(found), group)
         for finding in check_stage(shape, group, lag, max_lag=max_lag):
             yield finding
+    for finding in check_dead_letters(await _put_aside(asked, shapes, names, set(found))):
+        yield finding
 
 
 async def _trials(
@@ -159,6 +161,22 @@ async def _lag(
         return await asked.topics.lag(names.group(shape.name), sources)
     except KafkaAccessError:
         return None
+
+
+async def _put_aside(
+    asked: Inspection, shapes: Sequence[StageShape], names: Names, found: set[str]
+) -> dict[str, int]:
+    """Source to what lies behind the position up to which its dead letters were sent back."""
+    waiting = {}
+    for source in (source for shape in shapes for source in shape.sources):
+        topic = names.topic(f"{source}.dlq")
+        if topic in found:
+            try:
+                lag = await asked.topics.lag(names.group(f"redrive-{source}"), [topic])
+            except KafkaAccessError:  # those who run stages need no right to look at that
+                continue
+            waiting[source] = sum(lag.values())
+    return waiting
 
 
 def _user(settings: Settings) -> str:

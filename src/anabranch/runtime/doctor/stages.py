@@ -1,4 +1,4 @@
-"""Who runs the stages, and how far they are behind."""
+"""Who runs the stages, how far they are behind, and what they put aside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from anabranch.engine.kafka.inspection import Group
 from anabranch.runtime.doctor.findings import Finding, Level
 from anabranch.topology import StageShape
 
-__all__ = ["check_stage"]
+__all__ = ["check_dead_letters", "check_stage"]
 
 
 def check_stage(
@@ -52,3 +52,23 @@ def check_stage(
         yield Finding(
             "lag", Level.OK, f"stage {shape.name}: {left:,} records behind, {group.members} members"
         )
+
+
+def check_dead_letters(waiting: Mapping[str, int]) -> Iterator[Finding]:
+    """What was put aside; nothing where we may not look at it.
+
+    Args:
+        waiting: Entity such as ``telemetry`` to the offsets of its dead letters that nobody has
+            sent back; ends of transactions take some, so there are at most so many letters.
+    """
+    for source, count in waiting.items():
+        if count:
+            yield Finding(
+                "dead letters",
+                Level.WARNING,
+                f"up to {count:,} of {source} wait, events that could not be processed",
+                f"see why: anabranch dlq show {source}; once that is mended: anabranch dlq redrive "
+                f"{source}",
+            )
+    if waiting and not any(waiting.values()):
+        yield Finding("dead letters", Level.OK, "none wait")
