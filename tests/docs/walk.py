@@ -98,7 +98,7 @@ class Shell:
         deadline: Seconds after which a command is given up.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str], deadline: float = 120) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], deadline: float = 180) -> None:
         bin_folder = str(Path(sys.executable).parent)
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("ANABRANCH_")}
         self._deadline = deadline
