@@ -36,6 +36,13 @@ def last_stage() -> dict[str, str]:
     return found
 
 
+def last_stage_run(word: str) -> str:
+    """The one RUN of the last stage that has the word."""
+    last = instructions()[max(n for n, (name, _) in enumerate(instructions()) if name == "FROM") :]
+    (found,) = (rest for name, rest in last if name == "RUN" and word in rest)
+    return found
+
+
 def sources() -> list[str]:
     """What is copied from the build context."""
     copies = [rest.split() for word, rest in instructions() if word == "COPY"]
@@ -68,19 +75,46 @@ def test_what_the_wheel_is_built_from_is_copied():
 def test_installed_from_the_lock_with_hashes():
     runs = [rest for word, rest in instructions() if word == "RUN"]
     assert any("--require-hashes --requirement requirements-image.lock" in run for run in runs)
-    installs = [run for run in runs if "pip install" in run]
-    assert installs
+    installs = [run for run in runs if re.search(r"\bpip\b.* install ", run)]
+    assert len(installs) == 2
     assert all("--no-index" in run for run in installs)
 
 
 def test_the_user_is_not_root_and_is_a_number():
     """Kubernetes' runAsNonRoot holds only for numbers: a name might be root's."""
-    assert int(last_stage()["USER"]) > 0
+    user, group = last_stage()["USER"].split(":")
+    assert int(user) > 0
+    assert int(group) > 0
+
+
+def test_user_group_and_owner_of_the_state_are_one_number_and_that_of_the_chart():
+    """``useradd --system`` with a number of one's own gives the group another one."""
+    user, group = last_stage()["USER"].split(":")
+    made = last_stage_run("useradd")
+    assert f"groupadd --gid {group} " in made
+    assert f"useradd --uid {user} --gid {group} " in made
+    assert "--system" not in made
+    assert f"install --directory --owner {user} --group {group} " in made
+    chart = (DEPLOY / "helm/anabranch/templates/_helpers.tpl").read_text(encoding="utf-8")
+    assert f"runAsUser: {user}\nrunAsGroup: {group}\nfsGroup: {group}\n" in chart
+
+
+def test_needs_no_extension_of_one_builder():
+    """``RUN --mount=from=`` of a cached stage is empty in buildah 1.28, which is Debian 12's."""
+    runs = [rest for word, rest in instructions() if word == "RUN"]
+    assert not [run for run in runs if run.startswith("--")]
+    assert "# syntax=" not in TEXT
+
+
+def test_the_image_has_no_pip_of_its_own():
+    (made,) = (rest for word, rest in instructions() if "python -m venv" in rest)
+    assert "venv --without-pip /opt/anabranch" in made
+    assert "pip --python /opt/anabranch/bin/python install" in made
 
 
 def test_stages_that_are_copied_from_exist():
     stages = {rest.split(" AS ")[1] for word, rest in instructions() if " AS " in rest}
-    named = re.findall(r"(?:--from=|,from=)([a-z]+)", TEXT)
+    named = re.findall(r"--from=([a-z]+)", TEXT)
     assert named
     assert set(named) <= stages
 
