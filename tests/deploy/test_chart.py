@@ -119,7 +119,7 @@ def test_stages_are_those_of_the_topology():
 
 
 def test_the_image_runs_as_the_user_of_the_dockerfile():
-    user = re.search(r"^USER (\d+)$", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE)
+    user = re.search(r"^USER (\d+):\1$", (DEPLOY / "Dockerfile").read_text(), flags=re.MULTILINE)
     assert user is not None
     for key in ("runAsUser", "runAsGroup", "fsGroup"):
         assert f"{key}: {user[1]}\n" in TEMPLATES["_helpers.tpl"]
