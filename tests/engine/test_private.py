@@ -86,6 +86,12 @@ def test_fausts_consumer_still_delegates_to_a_thread():
     assert "resume_partitions" in dir(driver.Consumer)
 
 
+def test_faust_looks_for_fetches_where_it_did():
+    """What MembershipConsumer.verify_event_path is there for."""
+    assert "self.verify_event_path(now, tp)" in inspect.getsource(ThreadDelegateConsumer.mro()[1])
+    assert "self._thread.verify_event_path(now, tp)" in inspect.getsource(driver.Consumer)
+
+
 def test_fausts_thread_is_stopped_as_it_was():
     """What MembershipThread is there for: a thread that hears of no stop before it has begun."""
     assert "if self._started.is_set():" in inspect.getsource(ServiceThread.stop)
