@@ -57,6 +57,11 @@ def list_(
 async def _counts(settings: Settings) -> Counter[tuple[str, str]]:
     counts: Counter[tuple[str, str]] = Counter()
     there = await _there(settings, SHOWN)
+    if not there:
+        raise TopologyError(
+            f"no topic of dead letters begins with {settings.prefix}: is the prefix right? "
+            "`anabranch topics create` makes the topics"
+        )
     for source in SHOWN:
         if Names(settings.prefix).topic(f"{source}.dlq") in there:
             async for letter in _letters(settings, source).waiting():
