@@ -364,6 +364,10 @@ def model(page: Dashboard) -> dict[str, Any]:
             {
                 "type": "dashboards",
                 "title": "anabranch",
+                "icon": "external link",
+                "tooltip": "",
+                "url": "",
+                "targetBlank": False,
                 "tags": ["anabranch"],
                 "includeVars": True,
                 "keepTime": True,
@@ -435,7 +439,12 @@ def _graph(panel: Panel) -> dict[str, Any]:
             "overrides": [],
         },
         "options": {
-            "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+            "legend": {
+                "displayMode": "list",
+                "placement": "bottom",
+                "showLegend": True,
+                "calcs": [],
+            },
             "tooltip": {"mode": "multi", "sort": "desc"},
         },
         "targets": [

@@ -91,6 +91,40 @@ def test_a_page_holds_together(page):
         assert apart, (one, other)
 
 
+def lost(given: Any, kept: Any, at: str = "page") -> list[str]:
+    """What is in one and not, or otherwise, in the other."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        gone = [f"{at}.{key}" for key in given if key not in kept]
+        both = [key for key in given if key in kept]
+        return gone + [one for key in both for one in lost(given[key], kept[key], f"{at}.{key}")]
+    if isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        pairs = enumerate(zip(given, kept, strict=True))
+        return [one for n, (a, b) in pairs for one in lost(a, b, f"{at}[{n}]")]
+    return [] if given == kept else [at]
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_grafanas_own_models_keep_all_that_a_page_says(page):
+    why = "grafana-foundation-sdk is not installed"
+    plugins = pytest.importorskip("grafana_foundation_sdk.cog.plugins", reason=why)
+    encoder = pytest.importorskip("grafana_foundation_sdk.cog.encoder", reason=why)
+    models = pytest.importorskip("grafana_foundation_sdk.models.dashboard", reason=why)
+    plugins.register_default_plugins()
+    read = models.Dashboard.from_json(page)
+    assert lost(page, json.loads(json.dumps(read, cls=encoder.JSONEncoder))) == []
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_what_grafanas_schema_demands_is_there(page):
+    """Where `@grafana/schema` has a field that may not be left out."""
+    for link in page["links"]:
+        assert {"icon", "tooltip", "targetBlank", "asDropdown"} <= set(link)
+    for panel in page["panels"]:
+        if panel["type"] == "timeseries":
+            legend = panel["options"]["legend"]
+            assert {"displayMode", "placement", "showLegend", "calcs"} <= set(legend)
+
+
 def test_pages_are_told_apart():
     assert len({page["uid"] for page in PAGES.values()}) == len(PAGES)
     assert len({page["title"] for page in PAGES.values()}) == len(PAGES)
