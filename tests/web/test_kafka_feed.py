@@ -44,12 +44,17 @@ async def test_state_from_the_beginning_counts_from_now(kafka, topic_prefix, mon
     monkeypatch.setattr(kafka_feed, "_POLL_MS", 20)
     monkeypatch.setattr(kafka_feed, "_POLLS_BETWEEN_LOOKS", 5)
     client = KafkaClient(kafka)
-    await create(client, topic_prefix, "assignments", "results", "alerts")
-    for topic in ("assignments", "results", "alerts"):
+    await create(client, topic_prefix, "assignments", "results", "segments", "alerts")
+    for topic in ("assignments", "results", "segments", "alerts"):
         await produce(client, topic_prefix, topic, b"1", b"2", b"3")
     async with KafkaFeed(client, topic_prefix) as feed:
         records = aiter(feed)
-        assert await take(records, 5) == {"results": [b"1", b"2", b"3"], "alerts": [b"2", b"3"]}
+        all_three = [b"1", b"2", b"3"]
+        assert await take(records, 8) == {
+            "results": all_three,
+            "segments": all_three,
+            "alerts": [b"2", b"3"],
+        }
         await produce(client, topic_prefix, "assignments", b"4")
         assert await take(records, 1) == {"assignments": [b"4"]}
 

@@ -10,9 +10,9 @@ import pytest
 from anabranch import analysis
 from anabranch.processors.reports import EXPOSURES
 from anabranch.specs import ExperimentSpec
-from anabranch.web import Board
+from anabranch.web import Board, runs
 from anabranch.web.outlook import LIFTS, outlook
-from tests.web.records import KEY, MINUTE, NOW, RUN, results, window
+from tests.web.records import KEY, MINUTE, NOW, RUN, assignment, results, window
 from tests.web.test_scripts import NODE, run
 
 UNITS = 400
@@ -133,6 +133,44 @@ def test_the_rate_is_that_of_the_windows():
     assert [one["why"] for one in shown["comparisons"]] != []
 
 
+def test_it_is_computed_once_for_all_who_look(monkeypatch):
+    board = Board()
+    board.apply("metric-windows", *window(NOW, 1, metric=EXPOSURES), (), NOW)
+    board.apply("results", *results(), (), NOW)
+    asked = []
+    monkeypatch.setattr(runs, "outlook", lambda *given: asked.append(given) or {"n": len(asked)})
+    look = lambda at=NOW: board.snapshot(RUN, now=at)["run"]["outlook"]["n"]  # noqa: E731
+    assert [look(), look()] == [1, 1]
+    board.apply("assignments", b"k", assignment(), (), NOW)
+    assert look() == 1
+    board.apply("results", *results(101), (), NOW)
+    assert look() == 2
+    board.apply("metric-windows", *window(NOW + MINUTE, 1, metric=EXPOSURES), (), NOW)
+    assert look() == 3
+    board.describe([spec()])
+    assert look() == 4
+    assert look(NOW + MINUTE) == 5, "the schedule's end comes nearer"
+
+
+NOTHING = {
+    "draft": {"spec": {"status": "draft"}, "results": None},
+    "completed": {"spec": {"status": "completed"}, "results": {"metrics": [1]}},
+    "there are no results": {"spec": None, "results": None},
+    "no success metrics": {"results": {"metrics": []}},
+    "no windows of first exposures": {"results": {"metrics": [1]}, "outlook": None},
+    "no variant": {"results": {"metrics": [1]}, "outlook": {"comparisons": []}},
+}
+
+
+@pytest.mark.skipif(NODE is None, reason="there is no Node.js")
+def test_where_nothing_can_be_said_it_says_why():
+    said = run("tell(given.map(outlook.silent))", given=list(NOTHING.values()))
+    for words, sentence in zip(NOTHING, said, strict=True):
+        assert words in sentence
+    there = {"results": {"metrics": [1]}, "outlook": {"comparisons": [1]}}
+    assert run("tell(outlook.silent(given))", given=there) is None
+
+
 @pytest.mark.skipif(NODE is None, reason="there is no Node.js")
 def test_days_in_words():
     said = "tell([null, 0, 0.4, 1, 8.2, 366].map(outlook.takes))"
@@ -161,10 +199,17 @@ def test_which_windows_may_still_change_and_which_did():
     ]
     assert run("tell(traffic.openSince([given]))", given=points) == 120
     assert run("tell(traffic.openSince([given]))", given=points[:2]) is None
+    assert run("tell(traffic.unfinished([given, given]))", given=points) == 1
     series = [{"variants": {"a": points, "b": points[:1]}}]
     assert run("tell(leftOut.revised(given))", given=series) == {"windows": 2, "times": 4, "of": 4}
     letters = [
-        {"topic": "deltas", "reasons": {"LateEventError": 3, "MalformedEventError": 1}},
-        {"topic": "contexts", "reasons": {"MalformedEventError": 1}},
+        {"topic": "contexts", "count": 1, "reasons": {"MalformedEventError": 1}},
+        {
+            "topic": "deltas",
+            "count": 1203,
+            "reasons": {"LateEventError": 3, "MalformedEventError": 1200},
+        },
     ]
+    assert run("tell(leftOut.allLetters(given))", given=letters) == "1,203 of deltas, 1 of contexts"
+    assert run("tell(leftOut.allLetters([]))") == ""
     assert run("tell(leftOut.lateLetters(given))", given=letters) == [["deltas", 3]]

@@ -110,16 +110,19 @@ def units_per_arm(
             >= power
         )
 
-    # The normal approximation is a little too few; the search ends a little above it.
+    # The normal approximation is a little too few: the search goes up from it by growing steps.
     quantiles = float(ndtri(1 - alpha / 2)) + float(ndtri(power))
     spread = variances[0] / ratio + variances[1]
     guess = max(2.0, spread * max(0.0, quantiles) ** 2 / difference**2)
     if guess > _MOST_UNITS:
         raise ValueError(f"a difference of {difference} would take more than {_MOST_UNITS} units")
-    above = ceil(guess)
+    above, step = ceil(guess), 1
+    below = above
     while not enough(above):
-        above *= 2
-    below = 1
+        below, above, step = above, above + step, 2 * step
+    step = 1
+    while enough(below):  # never of one unit
+        below, above, step = max(1, below - step), below, 2 * step
     while above - below > 1:
         middle = (above + below) // 2
         below, above = (below, middle) if enough(middle) else (middle, above)

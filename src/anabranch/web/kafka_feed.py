@@ -21,7 +21,7 @@ __all__ = ["KafkaFeed"]
 
 log = logging.getLogger(__name__)
 
-FROM_BEGINNING: Final = frozenset({"metric-windows", "results"})
+FROM_BEGINNING: Final = frozenset({"metric-windows", "results", "segments"})
 """Compacted topics: the latest record of each key is the state."""
 
 FROM_END: Final = frozenset({"assignments", "exposures"})

@@ -78,7 +78,9 @@ def _comparisons(
         base = theirs["value"] if metric["aggregation"] == "ratio" else theirs["mean"]
         if ours.get("interval") is None or theirs.get("interval") is None:
             quantile = metric["aggregation"].startswith("p") and comparison["sequential"]
-            why = "of percentiles it cannot be told" if quantile else "too little data so far"
+            why = (
+                "percentiles have no variance over units" if quantile else "too little data so far"
+            )
             yield found | {"why": why}
             continue
         kept = 1 - (comparison.get("adjustment") or {}).get("varianceReduction", 0.0)

@@ -62,6 +62,7 @@ class Run:
         self.course_at = 0
         self.reset_at = 0
         self.last_arrival: int | None = None
+        self._foreseen: tuple[tuple[int, ...], dict[str, Any] | None] | None = None
 
     @property
     def id(self) -> str:
@@ -212,7 +213,7 @@ class Run:
         if whole or max(self.results_at, self.course_at) > since:
             exposures = self._exposures()
             shown["course"] = self._course(exposures)
-            shown["outlook"] = self._outlook(exposures, now)
+            shown["outlook"] = self._foresee(exposures, now)
         return shown
 
     def _exposures(self) -> dict[str, list[dict[str, Any]]]:
@@ -222,6 +223,15 @@ class Run:
             if metric == EXPOSURES:
                 sizes.setdefault(size, {})[variant] = series.since(0)
         return min(sizes.values(), key=_begins) if sizes else {}
+
+    def _foresee(
+        self, exposures: dict[str, list[dict[str, Any]]], now: int
+    ) -> dict[str, Any] | None:
+        """The outlook: by far the dearest of all, so computed once for all who look."""
+        known_by = (self.results_at, self.course_at, self.reset_at, now // 60_000)
+        if self._foreseen is None or self._foreseen[0] != known_by:
+            self._foreseen = known_by, self._outlook(exposures, now)
+        return self._foreseen[1]
 
     def _outlook(
         self, exposures: dict[str, list[dict[str, Any]]], now: int

@@ -116,7 +116,7 @@ function hatch(plot, open, stroke) {
   pen.rect(from, top, Math.max(step, left + width - from), height);
   pen.clip();
   pen.strokeStyle = stroke;
-  pen.globalAlpha = 0.45;
+  pen.globalAlpha = 0.7;
   pen.lineWidth = devicePixelRatio;
   pen.beginPath();
   for (let x = from - height; x < left + width + step; x += step) {

@@ -15,6 +15,12 @@ export function revised(windows) {
   return { windows: changed.length, times: changed.reduce((sum, { revision }) => sum + revision, 0), of: points.length };
 }
 
+/** All dead letters in words, from the most: "3 of telemetry, 1 of deltas". */
+export function allLetters(topics) {
+  const most = [...topics].sort((a, b) => b.count - a.count || a.topic.localeCompare(b.topic));
+  return most.map(({ topic, count }) => `${format.count(count)} of ${topic}`).join(", ");
+}
+
 /** Dead letters with that reason, by topic: [[topic, count]]. */
 export function lateLetters(topics) {
   return topics.filter(({ reasons }) => reasons[LATE]).map(({ topic, reasons }) => [topic, reasons[LATE]]);
@@ -29,10 +35,11 @@ export function leftOutPanel(run, variants) {
     metric.variants.filter((arm) => arm.excluded).map((arm) => `${metric.name}, ${names.get(arm.id) ?? arm.id}: ${format.count(arm.excluded)}`));
   const late = revised(run.windows);
   const letters = lateLetters(state.deadLetters.topics);
+  const refused = allLetters(state.deadLetters.topics);
   return panel(
     "left-out",
     "Late and left out",
-    null,
+    "What does not count in the results, and what came late. Of this experiment, where nothing else is said.",
     h("dl", { class: "facts-list" },
       fact("Crossovers", "figures",
         crossed.length
@@ -46,8 +53,13 @@ export function leftOutPanel(run, variants) {
       fact("Too late for windows", "windows",
         letters.length
           ? `${letters.map(([topic, count]) => `${topic}: ${format.count(count)}`).join(", ")} among the dead letters of all experiments; results have them all the same`
-          : "none among the dead letters")),
-    h("p", { class: "hint" }, "Events that were sent twice count once; workers count those they dropped (anabranch_repeated_observations_total)."),
+          : "none among the dead letters that this dashboard has read"),
+      fact("Dead letters", "letters",
+        refused
+          ? `${refused}, of all experiments; their reasons stand below`
+          : "none: every record of every experiment could be processed"),
+      fact("Repeats", "repeats",
+        "count once, and are on no topic: workers count what they dropped in anabranch_repeated_observations_total at /metrics")),
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import * as format from "./format.js";
-import { panel } from "./parts.js";
+import { panel, quiet } from "./parts.js";
 import { why } from "./why.js";
 
 const YEAR = 365;
@@ -25,9 +25,22 @@ export function ends(days) {
   return `Its schedule ends in ${format.count(Math.ceil(days))} days.`;
 }
 
+/** Why nothing can be said of the whole run; null where there is something. */
+export function silent({ spec, results, outlook }) {
+  if (outlook?.comparisons.length) return null;
+  if (["draft", "completed", "retired"].includes(spec?.status)) {
+    return `Nothing is to come: it is ${spec.status} and takes no new units.`;
+  }
+  if (!results) return "Cannot be said yet: there are no results.";
+  if (!results.metrics.length) return "Nothing to find: this experiment declares no success metrics.";
+  if (!outlook) return "Cannot be said yet: there are no windows of first exposures, which tell how fast units come.";
+  return "Nothing to compare: no variant has a difference from control.";
+}
+
 export function outlookPanel(run, variants) {
   const { outlook } = run;
-  if (!outlook?.comparisons.length) return null;
+  const silence = silent(run);
+  if (silence) return panel("outlook", "How long it takes", null, quiet(silence));
   const names = new Map(variants.map((v) => [v.id, v.name]));
   const rate = outlook.perDay
     ? `About ${format.count(Math.round(outlook.perDay))} new units a day of late.`
@@ -53,7 +66,7 @@ export function outlookPanel(run, variants) {
             h("th", { scope: "row" }, one.metric),
             h("td", null, names.get(one.variant) ?? one.variant),
             one.why
-              ? h("td", { colspan: heads.filter(Boolean).length }, one.why)
+              ? h("td", { colspan: heads.filter(Boolean).length }, `Cannot be said: ${one.why}.`)
               : [
                   number(size(one.least, one.relative)),
                   atEnd ? number(one.atEnd === null ? format.DASH : size(one.atEnd, one.relative && one.relative * one.atEnd / one.least)) : null,

@@ -36,8 +36,11 @@ export function variantName(variant) {
   );
 }
 
-/** A chart with its legend; values under the pointer are written into data-read. */
-export function figure(key, title, note, series, summary) {
+/**
+ * A chart with its legend; values under the pointer are written into data-read. `state` closes the
+ * legend: what the chart's values are, beside a hatched mark where a part of it is hatched.
+ */
+export function figure(key, title, note, series, summary, state = null, hatched = false) {
   return h(
     "figure",
     { "data-key": `figure:${key}`, class: "chart" },
@@ -62,6 +65,14 @@ export function figure(key, title, note, series, summary) {
           h("span", { class: "read", "data-read": true, "data-keep": true }),
         ),
       ),
+      state
+        ? h(
+            "li",
+            { "data-key": "legend:state", class: "state" },
+            hatched ? h("span", { class: "hatched", "aria-hidden": "true" }) : null,
+            h("span", null, state),
+          )
+        : null,
     ),
   );
 }

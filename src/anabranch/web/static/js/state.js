@@ -99,13 +99,14 @@ function mergeWindows(known, news) {
 
 /** Variants in order, control first: from the spec, the results, or what was seen. */
 export function variants() {
-  const { spec, results, totals } = state.run;
+  const { spec, results, totals, windows } = state.run;
   const names = new Map((spec?.variants || []).map((v) => [v.id, v.name]));
   const ids = [
     ...names.keys(),
     ...(results?.variants || []).map((v) => v.id),
     ...Object.keys(totals.assignments),
     ...Object.keys(totals.exposures),
+    ...(windows || []).flatMap((series) => Object.keys(series.variants)),
   ];
   const control = spec?.control ?? results?.control ?? null;
   const unique = [...new Set(ids)].sort((a, b) => (b === control) - (a === control));

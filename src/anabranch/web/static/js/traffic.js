@@ -91,7 +91,7 @@ export function windowsPanel(run, variants, charts) {
   return panel(
     "windows",
     "Over time",
-    why("windows", null, "By event time. A window stays open until the watermark has passed it: where the chart is hatched, values may still rise."),
+    why("windows", null, "By event time. A window stays open until the watermark has passed it: where the chart is hatched, values may still change."),
     sizes.length > 1 ? sizeChoice(sizes, size) : null,
     h("div", { class: "charts" }, shown.map((series) => windowChart(series, variants, run, charts))),
   );
@@ -101,6 +101,11 @@ export function windowsPanel(run, variants, charts) {
 export function openSince(arms) {
   const open = arms.flat().filter(({ final }) => !final).map(({ start }) => start);
   return open.length ? Math.min(...open) : null;
+}
+
+/** How many of the moments have a window that may still change. */
+export function unfinished(arms) {
+  return new Set(arms.flat().filter(({ final }) => !final).map(({ start }) => start)).size;
 }
 
 function sizeChoice(sizes, chosen) {
@@ -125,7 +130,8 @@ function windowChart(series, variants, run, charts) {
     const byStart = new Map(series.variants[v.id].map((p) => [p.start, p.value]));
     return starts.map((start) => byStart.get(start) ?? null);
   });
-  const open = openSince(shown.map((v) => series.variants[v.id]));
+  const arms = shown.map((v) => series.variants[v.id]);
+  const open = openSince(arms);
   const adds = ["count", "sum", "unique", "exposures"].includes(series.aggregation);
   const key = `window:${series.size}:${series.metric}`;
   const each = shown.map((v) => ({ label: v.name, index: v.index }));
@@ -142,8 +148,8 @@ function windowChart(series, variants, run, charts) {
     series.metric === "$exposures"
       ? format.perWindow(series.size)
       : `${format.aggregation(series.aggregation, spec).what}, ${format.perWindow(series.size)}`;
-  const unfinished = open === null ? 0 : starts.filter((start) => start >= open).length;
   const summary = shown.map((v) => `${v.name}: ${latestOf(series.variants[v.id], "value")}`).join(", ");
-  const last = unfinished ? `last ${unfinished} not final` : "all final";
-  return figure(key, title, `${note} \u00b7 ${last}`, each, `${title} ${note}. Latest window: ${summary}. Windows: ${last}`);
+  const finals = `${format.count(unfinished(arms))} of ${format.count(starts.length)} windows not final`;
+  const said = open === null ? "all windows final" : finals;
+  return figure(key, title, note, each, `${title} ${note}. Latest window: ${summary}; ${said}`, said, open !== null);
 }

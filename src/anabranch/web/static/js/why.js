@@ -238,6 +238,25 @@ export const TOPICS = {
     },
     anchor: "windows",
   },
+  letters: {
+    title: "Dead letters",
+    says: "Records that no stage could process: malformed, of no known spec, or beyond a limit. They lie on the topic's .dlq as they came, with the reason, and can be replayed. A record does not always tell its experiment, so they are counted by topic, of all experiments.",
+    formula: ["n = records read from <topic>.dlq, by reason", "from the last 100 of each partition on, since this dashboard was started"],
+    holds: "Nothing in a dead letter has been counted. The one exception is LateEventError: results have taken what it tells, windows that are no longer kept have not.",
+    source: null,
+    anchor: "late-and-left-out",
+  },
+  repeats: {
+    title: "Repeats",
+    says: "An event that is sent twice is the same event if its CloudEvents source and id are the same, and counts once.",
+    formula: ["counted once per ( unit, source, id ), within the ledger's horizon: 7 days from arrival"],
+    holds: "Attribution recognises repeats before anything belongs to an experiment, so no figure of one experiment exists; workers tell how many they dropped.",
+    source: {
+      title: "CloudEvents 1.0.2: producers must ensure that source + id is unique for each distinct event",
+      url: "https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#id",
+    },
+    anchor: "late-and-left-out",
+  },
   funnel: {
     title: "Steps of a funnel",
     says: "How many units took each step, in order, within the attribution window; arms are compared by the share that took all.",
