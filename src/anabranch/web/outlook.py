@@ -79,7 +79,9 @@ def _comparisons(
         if ours.get("interval") is None or theirs.get("interval") is None:
             quantile = metric["aggregation"].startswith("p") and comparison["sequential"]
             why = (
-                "percentiles have no variance over units" if quantile else "too little data so far"
+                "the formula is of means and ratios, not of percentiles"
+                if quantile
+                else "too little data so far"
             )
             yield found | {"why": why}
             continue
