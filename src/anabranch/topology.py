@@ -16,8 +16,8 @@ FOREVER = -1
 """Retention of what is never deleted."""
 
 _DAY_MS = 24 * 60 * 60 * 1000
-_MAX_INPUT_BYTES = 8 << 20
-_MAX_DEAD_LETTER_BYTES = _MAX_INPUT_BYTES + (64 << 10)
+_MAX_DEAD_LETTER_BYTES = 8 << 20  # managed services take no more on their smaller clusters
+_MAX_RECORD_BYTES = _MAX_DEAD_LETTER_BYTES - (64 << 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +125,22 @@ _ENTITIES: tuple[Topic, ...] = (
         _MAX_DEAD_LETTER_BYTES,
     ),
     Topic("audit", "kind|key", "who published what, when and why", "delete", FOREVER),
-    Topic("contexts", "any", "a context event", "delete", 7, _MAX_INPUT_BYTES),
-    Topic("telemetry", "any", "a telemetry event", "delete", 7, _MAX_INPUT_BYTES),
+    Topic("contexts", "any", "a context event", "delete", 7, _MAX_RECORD_BYTES),
+    Topic("telemetry", "any", "a telemetry event", "delete", 7, _MAX_RECORD_BYTES),
     Topic("claims", "unit", "a variant on its way to what its unit was given first", "delete", 7),
     Topic("assignments", "unit|experiment", "an assignment", "compact,delete", 90),
-    Topic("exposures", "unit", "an exposure", "delete", 90, _MAX_INPUT_BYTES),
+    Topic("exposures", "unit", "an exposure", "delete", 90, _MAX_RECORD_BYTES),
     Topic("observations", "unit", "a checked telemetry event of one unit", "delete", 7),
-    Topic("deltas", "experiment", "a change of an experiment's sums", "delete", 7, 8 << 20),
+    Topic(
+        "deltas", "experiment", "a change of an experiment's sums", "delete", 7, _MAX_RECORD_BYTES
+    ),
     Topic(
         "telemetry-counts",
         "one for all",
         "how many telemetry events came and were refused",
         "delete",
         7,
-        8 << 20,
+        _MAX_RECORD_BYTES,
     ),
     Topic(
         "metric-windows",

@@ -78,7 +78,16 @@ def describe(
     wanted = topic_settings(settings)
     if as_json:
         out.print_json(
-            json.dumps([{"topic": t.name, "partitions": there.get(t.name)} for t in wanted])
+            json.dumps(
+                [
+                    {
+                        "topic": t.name,
+                        "partitions": there.get(t.name),
+                        "configuration": dict(t.config),
+                    }
+                    for t in wanted
+                ]
+            )
         )
     else:
         listed = table("topic", "partitions", "configuration")
