@@ -94,6 +94,8 @@ reference: $(INSTALLED) ## Write what is generated from code anew: specs, lints,
 	$(PYTHON) -m tools.metricsdocs
 	$(PYTHON) -m tools.clidocs
 	$(PYTHON) -m tools.settingsdocs
+	$(PYTHON) -m tools.topicdocs
+	$(PYTHON) -m tools.apidocs
 	$(PYTHON) -m tools.grafana
 	$(PYTHON) -m tools.helmdocs
 	$(VENV)/bin/anabranch asyncapi > docs/asyncapi.json

@@ -21,7 +21,7 @@ from anabranch.processors.assignments import ASSIGNMENT
 from anabranch.specs.documents import KINDS
 from anabranch.topology import STAGES, TOPICS, Names, Topic
 
-__all__ = ["INTERNAL", "asyncapi"]
+__all__ = ["INTERNAL", "PAYLOADS", "asyncapi"]
 
 INTERNAL: Final = frozenset(
     f"{name}{suffix}"
@@ -30,7 +30,7 @@ INTERNAL: Final = frozenset(
 ) | {topic.name for topic in TOPICS if topic.name.endswith("-changelog")}
 """Topics between stages whose records may change with any release."""
 
-_PAYLOADS: Final[Mapping[str, Any]] = {
+PAYLOADS: Final[Mapping[str, Any]] = {
     "contexts": models.ContextData,
     "telemetry": models.TelemetryData,
     "exposures": models.ExposureData,
@@ -42,6 +42,7 @@ _PAYLOADS: Final[Mapping[str, Any]] = {
     "alerts": models.Alert | models.Anomaly,
     "audit": AuditEntry,
 }
+"""What the values of public topics are."""
 _TYPES: Final = {
     "contexts": CONTEXT,
     "telemetry": TELEMETRY,
@@ -94,7 +95,7 @@ def _payloads() -> tuple[dict[str, Any], dict[str, Any]]:
 
     msgspec takes no union of structures that no field tells apart, so their members go one by one.
     """
-    kinds = {topic: get_args(kind) or (kind,) for topic, kind in _PAYLOADS.items()}
+    kinds = {topic: get_args(kind) or (kind,) for topic, kind in PAYLOADS.items()}
     flat = [kind for members in kinds.values() for kind in members]
     made, schemas = msgspec.json.schema_components(flat, ref_template=_REF)
     by_kind = dict(zip(flat, made, strict=True))

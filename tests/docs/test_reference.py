@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 import typer
 
+import anabranch
 from anabranch.cli.app import app
 from anabranch.settings import Settings
-from tools import clidocs, settingsdocs
+from anabranch.topology import TOPICS, Names
+from tools import apidocs, clidocs, settingsdocs, topicdocs
 
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize("tool", [clidocs, settingsdocs], ids=lambda tool: tool.__name__)
+@pytest.mark.parametrize(
+    "tool", [apidocs, clidocs, settingsdocs, topicdocs], ids=lambda tool: tool.__name__
+)
 def test_the_page_is_what_the_code_says(tool):
     assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run: make reference"
 
@@ -47,3 +51,16 @@ def test_every_variable_of_the_command_line_is_documented():
     known = {f"ANABRANCH_{name.upper()}" for name in Settings.model_fields}
     named = set(re.findall(r"ANABRANCH_[A-Z_]+", page))
     assert named - known == {"ANABRANCH_LOG_FORMAT", "ANABRANCH_LOG_LEVEL"}
+
+
+def test_every_topic_says_who_writes_and_reads_it():
+    page = topicdocs.PAGE.read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if re.match(r"\| \*?`anabranch\.", line)]
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+    assert [row[0].strip("*`") for row in cells] == [Names().topic(topic.name) for topic in TOPICS]
+    assert all(all(row) for row in cells), "a cell is empty"
+
+
+def test_everything_public_is_on_the_page():
+    page = apidocs.PAGE.read_text(encoding="utf-8")
+    assert [name for name in anabranch.__all__ if not re.search(rf"\b{name}\b", page)] == []
