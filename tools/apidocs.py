@@ -57,7 +57,7 @@ def _is_model(thing: Any) -> bool:
 
 
 def _entry(name: str, thing: Any) -> str:
-    lines = [f"### {name}\n\n", f"```python\n{_called(name, thing)}\n```\n\n", _summary(thing)]
+    lines = [f"### {name}\n\n", f"```text\n{_called(name, thing)}\n```\n\n", _summary(thing)]
     if isinstance(thing, type):
         rows = [
             f"| `{_called(attribute, member, bound=True)}` | {_first(member)} |\n"
