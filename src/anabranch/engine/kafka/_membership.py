@@ -37,6 +37,12 @@ def connected(app: faust.App) -> bool:
     return getattr(group_consumer(app), "_coordinator", None) is not None
 
 
+def reached(app: faust.App) -> bool:
+    """Whether the broker that coordinates the group answers; aiokafka forgets one that does not."""
+    found = getattr(group_consumer(app), "_coordinator", None)
+    return getattr(found, "coordinator_id", None) is not None
+
+
 def membership_failure(app: faust.App) -> BaseException | None:
     """Why the group does not take us; aiokafka keeps it for a poll, and nobody polls.
 

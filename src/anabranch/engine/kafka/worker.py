@@ -141,6 +141,8 @@ class _Member:
         self._topics = frozenset(map(physical, stage.sources))
         self._stopping = asyncio.Event()
         self._assigned = asyncio.Event()
+        self._reached_at: float | None = None
+        self._alone = False
         self._runner: asyncio.Task[None] | None = None
         self._stats: dict[int, TaskStats] = {}
         self.host = self._new_host()
@@ -170,7 +172,7 @@ class _Member:
 
     @property
     def ready(self) -> bool:
-        return self._assigned.is_set() and self.host.ready
+        return self._assigned.is_set() and self.host.ready and not self._alone
 
     async def wait_ready(self) -> None:
         await self._assigned.wait()
@@ -228,7 +230,28 @@ class _Member:
             if failure is not None:
                 raise EngineError(f"the group does not take us: {failure!r}") from failure
             _membership.note_progress(app, self.host.progressed_at)
+            self._look_for_coordinator(app, time.monotonic())
             await self._pause(0.5)
+
+    def _look_for_coordinator(self, app: faust.App, now: float) -> None:
+        """Tell once when the broker of the group is gone: tasks without input would not notice.
+
+        Only after the time that takes a worker for dead, since every restart of a broker moves
+        the group to another one for a moment.
+        """
+        if self._reached_at is None or _membership.reached(app):
+            self._reached_at = now
+            if self._alone:
+                self._alone = False
+                log.warning("%s: the broker of its group answers again", self._group)
+        elif not self._alone and now - self._reached_at > self._client.session_timeout:
+            self._alone = True
+            log.error(
+                "%s: no broker of its group answers since %.0f s: waiting for one at %s",
+                self._group,
+                now - self._reached_at,
+                self._client.bootstrap,
+            )
 
     async def _pause(self, seconds: float) -> None:
         try:
